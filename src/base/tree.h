@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A file-system tree as a sorted list: what image writers take and image readers give.
+ *
+ * Entries are in tree order: a folder, then all that is in it, names compared by bytes.  A list
+ * holds names and attributes only; content comes through tree_open().
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/io.h"
+
+struct xattr {
+	char *name;
+	void *value; /* in the form of getxattr(2), also for ACLs */
+	size_t len;
+};
+
+struct tree_entry {
+	char *path;    /* without a leading '/'; "" is the root */
+	char *target;  /* of a symbolic link */
+	uint32_t mode; /* type and permissions, as in st_mode */
+	uint32_t uid, gid;
+	uint32_t dev_major, dev_minor; /* of a device node */
+	uint64_t size_bytes;           /* of a regular file */
+	int64_t mtime;                 /* seconds since 1970 */
+	struct xattr *xattrs;          /* sorted by name */
+	size_t xattr_count;
+	size_t link_of; /* index of the first entry of the same inode; its own when first */
+	uint64_t inode; /* in the file system it was read from */
+};
+
+struct tree;
+
+struct tree_ops {
+	int (*open)(
+		struct tree *t, const struct tree_entry *en, struct source **out, struct err *e);
+	void (*free)(void *ctx);
+};
+
+struct tree {
+	struct tree_entry *entries;
+	size_t count, room;
+	const struct tree_ops *ops;
+	void *ctx;
+};
+
+void tree_free(struct tree *t);
+DEFINE_AUTOPTR(tree, tree_free)
+
+struct tree *tree_new(const struct tree_ops *ops, void *ctx) MUST_CHECK;
+
+/* Append; the tree owns all that en points to.  link_of is set by the caller or in tree_sort(). */
+struct tree_entry *tree_add(struct tree *t, const struct tree_entry *en);
+
+/*
+ * Put the entries in tree order and set link_of from equal, non-zero inode numbers of files that
+ * are not folders.
+ */
+void tree_sort(struct tree *t);
+
+/* NULL when there is none.  The path is without a leading '/'. */
+const struct tree_entry *tree_find(const struct tree *t, const char *path);
+
+/* Order of two paths in tree order, as for strcmp(). */
+int tree_path_compare(const char *a, const char *b);
+
+/* The last component. */
+const char *tree_entry_name(const struct tree_entry *en);
+
+/* Content of a regular file.  The caller frees the source before the tree. */
+int tree_open(struct tree *t, const struct tree_entry *en, struct source **out, struct err *e)
+	MUST_CHECK;
+
+/*
+ * Read the folder at path, staying on its file system and never following a link.  The tree must
+ * not change meanwhile.  Entries under a mount point are left out, the mount point itself is not.
+ */
+int tree_scan(const char *path, struct tree **out, struct err *e) MUST_CHECK;

@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every subcommand of bedplate; each lives in cmd-NOUN-VERB.c. */
+#pragma once
+
+#include "base/cli.h"

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/cli.h"
+#include "cli/commands.h"
+
+static const struct cli_command *const commands[] = {
+	NULL,
+};
+
+static const struct cli_program program = {
+	.name = "bedplate",
+	.summary = "Build, inspect and run node images",
+	.version = BEDPLATE_VERSION,
+	.commands = commands,
+	.command_count = 0,
+};
+
+int main(int argc, char *argv[])
+{
+	return cli_main(&program, argc, argv);
+}
