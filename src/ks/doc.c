@@ -156,6 +156,21 @@ const char *ks_str(const struct ks_cmd *c, const char *option)
 	return o->action == KS_STORE ? o->value : NULL;
 }
 
+/* Whether the value of an option that takes one says something. */
+static bool value_counts(const struct ks_opt *o, const struct ks_value *v)
+{
+	if (o->type == KS_BOOL)
+		return v ? v->truth : o->flags & KS_ON;
+	if (!v)
+		return false;
+	if (o->type == KS_INT)
+		return v->number != 0;
+	if (o->action == KS_APPEND || o->type == KS_COMMAS || o->type == KS_COMMAS_ALL ||
+		o->type == KS_PORTS)
+		return v->list.count > 0;
+	return v->text ? v->text[0] != '\0' : v->truth;
+}
+
 bool ks_flag(const struct ks_cmd *c, const char *option)
 {
 	size_t i = opt_index(c, option);
@@ -176,9 +191,7 @@ bool ks_flag(const struct ks_cmd *c, const char *option)
 	case KS_APPEND:
 		break;
 	}
-	if (o->type == KS_BOOL)
-		return v ? v->truth : o->flags & KS_ON;
-	return v && (v->truth || (v->text && v->text[0]) || v->list.count > 0);
+	return value_counts(o, v);
 }
 
 bool ks_int(const struct ks_cmd *c, const char *option, int64_t *out)
