@@ -157,6 +157,8 @@ static int run(const void *parsed, char *const args[], struct progress *p, struc
 		r = parse_rootfs_type(o->rootfs_type, &spec, e);
 	if (r == 0)
 		r = check_stage(o->from, e);
+	if (r < 0)
+		r = CLI_WRONG_USE;
 	if (r == 0)
 		r = image_build(&spec, &result, p, e);
 	if (r == 0 && o->json)
