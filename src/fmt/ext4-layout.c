@@ -5,6 +5,7 @@
 
 #include "base/str.h"
 #include "base/xalloc.h"
+#include "fmt/ext4-read.h"
 
 void ext4_places_free(struct ext4_place *places, size_t count)
 {
@@ -159,4 +160,56 @@ int ext4_layout_plan(
 	int r = dir_index_new(t, &ix, e);
 
 	return r < 0 ? r : ext4_layout_make(t, ix, p, &work, out, e);
+}
+
+/* The geometry of an image, when it is laid out as ext4-layout.h says. */
+static struct ext4_geometry geometry_of(ext2_filsys fs)
+{
+	const struct ext2_super_block *sb = fs->super;
+	struct ext4_geometry g = {.block_count = sb->s_blocks_count};
+	uint64_t room = ext2fs_block_bitmap_loc(fs, 0) - 1;
+	struct ext4_geometry ours = {sb->s_blocks_count, sb->s_inodes_per_group, (uint32_t)room};
+
+	if (sb->s_blocks_per_group != EXT4_GROUP_BLOCKS ||
+		EXT2_INODE_SIZE(sb) != EXT4_INODE_BYTES ||
+		sb->s_inodes_per_group % INODES_IN_BLOCK != 0 || sb->s_inodes_per_group == 0 ||
+		room == 0 || room >= EXT4_GROUP_BLOCKS / 2)
+		return g;
+	for (uint32_t group = 0; group < fs->group_desc_count; group++) {
+		uint32_t bitmap = ext4_group_bitmap(&ours, group);
+
+		if (ext2fs_block_bitmap_loc(fs, group) != bitmap ||
+			ext2fs_inode_bitmap_loc(fs, group) != bitmap + 1 ||
+			ext2fs_inode_table_loc(fs, group) != bitmap + 2)
+			return g;
+	}
+	return ours;
+}
+
+int ext4_layout_load(struct source *image, struct ext4_layout **out, struct err *e)
+{
+	autoptr(ext4_layout) l = NULL;
+	autoptr(tree) t = NULL;
+	struct ext4_place *places;
+	int r = ext4_tree_open(image, &t, e);
+
+	if (r < 0)
+		return r;
+	if (ext4_tree_fs(t)->blocksize != EXT4_BLOCK_BYTES)
+		return err_set(e, ENOTSUP, "its blocks are not of %d bytes", EXT4_BLOCK_BYTES);
+
+	l = xcalloc(1, sizeof(*l));
+	l->geo = geometry_of(ext4_tree_fs(t));
+	l->paths = xcalloc(t->count, sizeof(*l->paths));
+	l->place_of = xcalloc(t->count, sizeof(*l->place_of));
+	for (size_t i = 0; i < t->count; i++) {
+		l->paths[l->path_count++] = take_ptr(t->entries[i].path);
+		l->place_of[i] = ext4_tree_place_of(t, &t->entries[i]);
+	}
+	/* What is taken out of them here the tree no longer frees. */
+	places = ext4_tree_places(t, &l->place_count);
+	l->places = xmemdup(places, l->place_count * sizeof(*places));
+	memset(places, 0, l->place_count * sizeof(*places));
+	*out = take_ptr(l);
+	return 0;
 }
