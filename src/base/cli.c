@@ -353,7 +353,7 @@ static void print_overview(const struct cli_program *p, int count, char *argv[])
 	printf("Usage: %s COMMAND [OPTION...] [ARGUMENT...]\n%s.\n\nCommands:\n", p->name,
 		p->summary);
 	list_commands(p, stdout, count, argv);
-	printf("\n'%s COMMAND --help' explains a command, '%s --version' tells the version.\n",
+	printf("\n'%s COMMAND --help' explains a command.\n'%s --version' tells the version.\n",
 		p->name, p->name);
 }
 
