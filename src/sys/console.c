@@ -80,8 +80,10 @@ static int take(struct console *c, char *chunk, size_t room, struct err *e)
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
-	if (n == 0 || (n < 0 && errno == ECONNRESET))
+	if (n == 0 || (n < 0 && errno == ECONNRESET)) {
+		c->closed = true;
 		return err_set(e, EPIPE, "the machine has gone");
+	}
 	if (n < 0)
 		return err_errno(e, "console");
 
@@ -139,8 +141,10 @@ static int send_some(struct console *c, struct strbuf *b, struct err *e)
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
-	if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
+	if (n < 0 && (errno == EPIPE || errno == ECONNRESET)) {
+		c->closed = true;
 		return err_set(e, EPIPE, "the machine has gone");
+	}
 	if (n < 0)
 		return err_errno(e, "console");
 	forget(b, b->len - (size_t)n);

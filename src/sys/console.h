@@ -18,6 +18,7 @@ struct console {
 	int copy_fd; /* everything that is seen is written here too, also the caller's; -1: nowhere */
 	struct timespec deadline;
 	bool has_deadline;
+	bool closed;          /* the other side has gone */
 	struct strbuf unread; /* seen, and not yet part of a match */
 	struct strbuf tail;   /* the last that was seen, for messages */
 };
