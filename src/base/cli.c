@@ -308,9 +308,8 @@ static int run_command(
 		memcpy(opts, c->defaults, c->opts_size);
 	r = parse(c, argc, argv, opts, &m, &e);
 	if (r < 0) {
-		fprintf(stderr, "%s: %s\nTry '%s %s --help'.\n", p->name, e.msg, p->name, c->name);
 		free_lists(c, opts);
-		return EXIT_USAGE;
+		return wrong_use(p, c, &e);
 	}
 	if (m.help) {
 		print_help(p, c);
@@ -320,9 +319,11 @@ static int run_command(
 
 	log_set_level((enum log_level)MIN(m.verbose, LOG_LEVEL_DEBUG));
 	r = run_with_progress(c, opts, argv + optind, &m, &e);
+	free_lists(c, opts);
+	if (r == CLI_WRONG_USE)
+		return wrong_use(p, c, &e);
 	if (r < 0)
 		log_error("%s", e.msg);
-	free_lists(c, opts);
 	return finish(p, r == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
