@@ -55,8 +55,9 @@ struct pkg_request {
 	bool ignoremissing;
 	char *inst_langs; /* NULL: all translations; else names separated by ',' or ':' */
 
-	/* The wishes as names of packages, sorted: filled in by refresh(). */
+	/* Filled in by refresh(): the wishes as names of packages, sorted, and its date. */
 	struct strv install, exclude;
+	int64_t date;
 };
 
 struct pkg {
@@ -87,11 +88,11 @@ struct pkg_ops {
 		char **state_digest, int64_t *date, struct err *e);
 	/*
 	 * Install into the empty folder tree_path from what the last refresh() of this request has
-	 * fetched into cache_dir; downloaded packages are kept there.  source_date is the time that
-	 * packages see.  Needs root.
+	 * fetched into cache_dir; downloaded packages are kept there.  Progress is in packages.
+	 * Needs root.
 	 */
 	int (*install)(struct pkg_request *req, const char *cache_dir, const char *tree_path,
-		int64_t source_date, int log_fd, struct progress *p, struct err *e);
+		int log_fd, struct progress *p, struct err *e);
 	/* The packages installed in a tree. */
 	int (*query)(int root_fd, struct pkg_list *out, struct err *e);
 };

@@ -84,7 +84,8 @@ static int mount_dev(struct chroot *c, struct err *e)
 	int dev = c->mounts[c->mount_count - 1];
 	for (size_t i = 0; i < ARRAY_LEN(nodes); i++) {
 		autofree char *host = xasprintf("/dev/%s", nodes[i]);
-		autofd int fd = openat(dev, nodes[i], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+		autofd int fd = openat(
+			dev, nodes[i], O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 		autofree char *name = fd_path(fd);
 
 		if (fd < 0 || mount(host, name, NULL, MS_BIND, NULL) < 0)
