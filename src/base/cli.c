@@ -296,6 +296,12 @@ static int run_with_progress(const struct cli_command *c, const void *opts, char
 	return r;
 }
 
+static int wrong_use(const struct cli_program *p, const struct cli_command *c, const struct err *e)
+{
+	fprintf(stderr, "%s: %s\nTry '%s %s --help'.\n", p->name, e->msg, p->name, c->name);
+	return EXIT_USAGE;
+}
+
 static int run_command(
 	const struct cli_program *p, const struct cli_command *c, int argc, char *argv[])
 {
