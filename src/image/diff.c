@@ -8,7 +8,7 @@
 #include "base/xalloc.h"
 #include "fmt/ext4.h"
 #include "image/files.h"
-#include "image/packages.h"
+#include "image/package-db.h"
 
 #define BLOCK_BYTES 4096
 #define READ_BYTES  (256 * BLOCK_BYTES)
@@ -172,12 +172,12 @@ static void match_moved(struct lone *gone, struct lone *come, struct diff_result
 		const struct files_entry *y = k < come->count ? come->items[k] : NULL;
 		int order = !x ? 1 : !y ? -1 : memcmp(x->sha256, y->sha256, SHA256_BYTES);
 
-		if (order == 0 && can_move(x) && can_move(y)) {
+		if (x && y && order == 0 && can_move(x) && can_move(y)) {
 			add_moved(out, x, y);
 		} else {
-			if (order <= 0)
+			if (x && order <= 0)
 				add_lone(out, x, DIFF_REMOVED);
-			if (order >= 0)
+			if (y && order >= 0)
 				add_lone(out, y, DIFF_ADDED);
 		}
 		i += order <= 0;
