@@ -52,8 +52,7 @@ check:
 
 lint:
 	@scripts/setup build test
-	@$(MAKE) --no-print-directory programs
-	@scripts/lint $(BUILD)
+	@scripts/lint $(BUILD)-asan
 
 format:
 	@scripts/setup test
