@@ -7,7 +7,7 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "base/xalloc.h"
-#include "image/packages.h"
+#include "image/package-db.h"
 #include "image/sign.h"
 
 #define OS_RELEASE_MAX_BYTES (64 * KIB)

@@ -9,14 +9,13 @@
 #include "base/str.h"
 #include "base/xalloc.h"
 
-#define KERNELS_MAX   1000
-#define STRING_MAX    4096
-#define NAME_MAX_LEN  255
+#define KERNELS_MAX  1000
+#define STRING_MAX   4096
+#define NAME_MAX_LEN 255
 
 void manifest_fini(struct manifest *m)
 {
-	struct manifest_file *files[] = {
-		&m->liveimg, &m->rootfs, &m->files, &m->sbom, &m->recipe};
+	struct manifest_file *files[] = {&m->liveimg, &m->rootfs, &m->files, &m->sbom, &m->recipe};
 	char *strings[] = {m->name, m->version, m->arch, m->rootfs_type, m->verity.salt,
 		m->previous_name, m->previous_version, m->tool};
 
@@ -294,8 +293,9 @@ static void get_hash(struct reader *rd, const char *key, uint8_t out[SHA256_BYTE
 {
 	const json_t *j = get(rd, key, false);
 
-	if (j && (!json_is_string(j) ||
-			 hex_parse(json_string_value(j), out, SHA256_BYTES, NULL) < 0))
+	if (j &&
+		(!json_is_string(j) ||
+			hex_parse(json_string_value(j), out, SHA256_BYTES, NULL) < 0))
 		wrong(rd, key, "is not a SHA-256 digest");
 }
 
@@ -314,8 +314,8 @@ static bool enter(struct reader *rd, const char *key, const char *where, struct 
 	return true;
 }
 
-static void get_file(
-	struct reader *rd, const char *key, const char *where, bool with_size, struct manifest_file *out)
+static void get_file(struct reader *rd, const char *key, const char *where, bool with_size,
+	struct manifest_file *out)
 {
 	struct reader sub;
 
@@ -429,8 +429,8 @@ static int read_manifest(const json_t *o, struct manifest *m, struct err *e)
 		return err_set(e, EBADMSG, "not a manifest");
 	uint64_t version = get_number(&rd, "manifest_version", INT64_MAX);
 	if (rd.r == 0 && version != MANIFEST_VERSION)
-		return err_set(e, EBADMSG, "manifest version %ju is not supported",
-			(uintmax_t)version);
+		return err_set(
+			e, EBADMSG, "manifest version %ju is not supported", (uintmax_t)version);
 	m->name = get_word(&rd, "name");
 	m->version = get_word(&rd, "version");
 	m->arch = get_word(&rd, "arch");

@@ -26,25 +26,26 @@ struct pkg_repo {
 	struct strv components;  /* "main" when none is given */
 	char *signedby;          /* absolute path of the keyring; NULL with is_unsigned */
 	bool is_unsigned;        /* the line itself says that no signature is expected */
+	bool no_verify_ssl;      /* do not check the server's certificate */
 	char *proxy;             /* NULL: that of the environment */
+	int64_t cost;            /* of equal versions the one from the lowest cost is taken */
 	struct strv includepkgs; /* globs: only these come from here; empty: all */
 	struct strv excludepkgs; /* globs: never from here */
 	char *file;              /* where the line stands */
 	unsigned line;
 };
 
-/* One line of %packages, a name, glob or group. */
+/* One line of %packages: a name, glob or group. */
 struct pkg_wish {
 	char *name; /* without '@' and '-' */
 	bool is_group;
 	bool is_excluded;
-	bool with_optional; /* of a group: what its members recommend too */
 	char *file;
 	unsigned line;
 };
 
 struct pkg_request {
-	struct pkg_repo *repos;
+	struct pkg_repo *repos; /* sorted by cost */
 	size_t repo_count;
 	struct pkg_wish *wishes; /* "core" is the first group, unless --nocore */
 	size_t wish_count;
@@ -52,6 +53,11 @@ struct pkg_request {
 	bool excludedocs;
 	bool exclude_weakdeps;
 	bool ignoremissing;
+	char *inst_langs; /* NULL: all translations; else names separated by ',' or ':' */
+
+	/* Filled in by refresh(): the wishes as names of packages, sorted, and its date. */
+	struct strv install, exclude;
+	int64_t date;
 };
 
 struct pkg {
@@ -59,8 +65,8 @@ struct pkg {
 	char *version;
 	char *arch;
 	char *source;         /* source package */
-	char *source_version; /* equals version mostly */
-	char *origin;         /* "Debian", or the maintainer's mark when the package says nothing */
+	char *source_version; /* mostly the same as version */
+	char *origin;         /* who made it: "Debian", or the maintainer when nothing says so */
 };
 
 struct pkg_list {
@@ -73,16 +79,17 @@ struct pkg_ops {
 
 	/*
 	 * Fetch and verify the metadata of all repositories into cache_dir and expand the wishes.
-	 * *state_digest (hex, caller frees) covers all metadata that decides what is installed, local
-	 * packages too; *date is the newest date a repository was published, seconds since 1970, 0
-	 * when none of them says.  -ENOENT: no package matches a wish.  -EKEYREJECTED: bad or missing
-	 * signature.  -EHOSTUNREACH: an archive could not be reached.
+	 * *state_digest (hex, the caller frees it) covers all metadata that decides what is
+	 * installed; *date is the newest date at which a repository was published, in seconds since
+	 * 1970, 0 when none of them says.  -ENOENT: no package matches a wish.  -EKEYREJECTED: bad
+	 * or missing signature.  -EHOSTUNREACH: an archive could not be reached.
 	 */
 	int (*refresh)(struct pkg_request *req, const char *cache_dir, int log_fd,
 		char **state_digest, int64_t *date, struct err *e);
 	/*
-	 * Install into the empty folder tree_path from what the last refresh() has fetched into
-	 * cache_dir; downloaded packages are kept there.  Needs root and chroot_enter_namespace().
+	 * Install into the empty folder tree_path from what the last refresh() of this request has
+	 * fetched into cache_dir; downloaded packages are kept there.  Progress is in packages.
+	 * Needs root.
 	 */
 	int (*install)(struct pkg_request *req, const char *cache_dir, const char *tree_path,
 		int log_fd, struct progress *p, struct err *e);
@@ -104,9 +111,10 @@ int pkg_request_from_ks(const struct ks_doc *doc, struct pkg_request **out, stru
 void pkg_request_free(struct pkg_request *req);
 DEFINE_AUTOPTR(pkg_request, pkg_request_free)
 
-/* Hex digest of the whole request; together with state_digest it names what install() makes. */
+/* Hex digest of all that the kickstart asks for; with state_digest it names what install() makes. */
 char *pkg_request_digest(const struct pkg_request *req) MUST_CHECK;
 
 struct pkg *pkg_list_add(struct pkg_list *list); /* zeroed */
 void pkg_list_sort(struct pkg_list *list);
 void pkg_list_fini(struct pkg_list *list);
+#define auto_pkg_list auto_with(pkg_list_fini) struct pkg_list

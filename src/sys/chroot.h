@@ -7,24 +7,33 @@
  */
 #pragma once
 
-#include <stdbool.h>
-
+#include "base/cleanup.h"
 #include "base/cmd.h"
 #include "base/err.h"
 
 /*
- * Move this process into a mount namespace of its own, from where no mount gets out.  Called once,
- * before any thread is started; a second call does nothing.  -EPERM without root.
+ * Move this process into a mount namespace of its own, from where no mount gets out, and set its
+ * umask to 022.  Called once, before any thread is started; a second call does nothing.  -EPERM
+ * without root.
  */
 int chroot_enter_namespace(struct err *e) MUST_CHECK;
 
-/*
- * Begin a command that runs inside the tree, with /proc, a read-only /sys, a /dev of the harmless
- * nodes only, fresh /run and /tmp, the host's network and its /etc/resolv.conf.  The caller adds
- * the program and its arguments with cmd_add() and runs it; the environment is clean but for PATH,
- * HOME, TERM and what cmd_env() adds.
- */
-int chroot_cmd_init(struct cmd *c, const char *tree_path, struct err *e) MUST_CHECK;
+struct chroot; /* a tree made ready for programs */
 
-/* Begin a command that runs outside the tree, but whose children end with it as above. */
-int chroot_cmd_init_outside(struct cmd *c, struct err *e) MUST_CHECK;
+/*
+ * Mount a /dev of the harmless nodes only, a read-only /sys and an empty /run, give the tree the
+ * host's resolv.conf and forbid services to start.  /proc is mounted for each command.  All of it
+ * is gone after chroot_close(), which must come before the tree is read or copied.
+ */
+int chroot_open(const char *tree_path, struct chroot **out, struct err *e) MUST_CHECK;
+void chroot_close(struct chroot *c);
+DEFINE_AUTOPTR(chroot, chroot_close)
+
+/*
+ * Begin a command that runs inside.  The caller adds the program and its arguments with cmd_add();
+ * the environment is clean but for what a script may expect and what cmd_env() adds.
+ */
+void chroot_cmd_init(const struct chroot *c, struct cmd *cmd);
+
+/* Begin a command that runs outside of any tree, but whose children end with it as above. */
+void chroot_cmd_init_outside(struct cmd *cmd);

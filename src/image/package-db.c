@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "image/packages.h"
+#include "image/package-db.h"
 
 #include <string.h>
 #include <sys/stat.h>
