@@ -12,7 +12,7 @@
 #define EXPECT_STEP     "expect="
 #define SEND_STEP       "send="
 #define EXPECT_SECONDS  600
-#define SECONDS_MAX     (7 * 24 * 60 * 60)
+#define SECONDS_MAX     (7ULL * 24 * 60 * 60)
 #define LAST_LINES      20
 #define IS_STDOUT(file) str_eq(file, "-")
 
