@@ -3,3 +3,5 @@
 #pragma once
 
 #include "base/cli.h"
+
+extern const struct cli_command cmd_vm_run;
