@@ -94,6 +94,9 @@ static int store(const struct cli_opt *o, const char *text, void *opts, struct e
 	case OPT_LIST:
 		strv_add(field, text);
 		return 0;
+	case OPT_STEPS:
+		strv_take(field, xasprintf("%s=%s", o->name, text));
+		return 0;
 	}
 	abort();
 }
@@ -101,7 +104,7 @@ static int store(const struct cli_opt *o, const char *text, void *opts, struct e
 static void free_lists(const struct cli_command *c, void *opts)
 {
 	for (size_t i = 0; i < c->opt_count; i++)
-		if (c->opts[i].kind == OPT_LIST)
+		if (c->opts[i].kind == OPT_LIST || c->opts[i].kind == OPT_STEPS)
 			strv_fini((struct strv *)(void *)((char *)opts + c->opts[i].offset));
 }
 
@@ -360,7 +363,7 @@ static void print_overview(const struct cli_program *p, int count, char *argv[])
 	printf("Usage: %s COMMAND [OPTION...] [ARGUMENT...]\n%s.\n\nCommands:\n", p->name,
 		p->summary);
 	list_commands(p, stdout, count, argv);
-	printf("\n'%s COMMAND --help' explains a command, '%s --version' tells the version.\n",
+	printf("\n'%s COMMAND --help' explains a command.\n'%s --version' tells the version.\n",
 		p->name, p->name);
 }
 

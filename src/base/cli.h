@@ -21,6 +21,7 @@ enum opt_kind {
 	OPT_SIZE,   /* uint64_t, bytes; K M G T are powers of 1024 */
 	OPT_NUMBER, /* uint64_t */
 	OPT_LIST,   /* struct strv: may be given several times */
+	OPT_STEPS,  /* the same as "NAME=TEXT": options that share a list keep their order */
 };
 
 struct cli_opt {

@@ -24,7 +24,7 @@ struct files_entry {
 	uint32_t uid, gid;
 	uint64_t size_bytes; /* of a regular file */
 	int64_t mtime;
-	/* Of a regular file, of the target of a link; zero otherwise. */
+	/* Of a regular file; zero otherwise. */
 	uint8_t sha256[SHA256_BYTES];
 	char *target; /* of a symbolic link */
 	uint32_t dev_major, dev_minor;

@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/io.h"
+#include "base/str.h"
 #include "base/tree.h"
 #include "fmt/squashfs.h"
 
