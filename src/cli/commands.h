@@ -5,3 +5,5 @@
 #include "base/cli.h"
 
 extern const struct cli_command cmd_vm_run;
+extern const struct cli_command cmd_kickstart_check;
+extern const struct cli_command cmd_kickstart_dump;

@@ -4,6 +4,8 @@
 
 static const struct cli_command *const commands[] = {
 	&cmd_vm_run,
+	&cmd_kickstart_check,
+	&cmd_kickstart_dump,
 };
 
 static const struct cli_program program = {
