@@ -128,7 +128,6 @@ static void correction_data_corrects(void **state)
 	struct verity_result v = append(s, "image", 500, 2);
 	autofree char *path = scene_path(s, "image");
 	char root[SHA256_HEX_BYTES];
-	autofree char *text = NULL;
 	struct err e = {0};
 	autocmd c = {0};
 
