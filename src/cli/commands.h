@@ -3,3 +3,8 @@
 #pragma once
 
 #include "base/cli.h"
+
+extern const struct cli_command cmd_image_diff;
+extern const struct cli_command cmd_image_extract;
+extern const struct cli_command cmd_image_inspect;
+extern const struct cli_command cmd_image_verify;
