@@ -38,7 +38,7 @@ static int write_source(
 	int r;
 
 	if (str_eq(dest, "-"))
-		return extract_source(s, STDOUT_FILENO, "extract", p, e);
+		return extract_stream(s, STDOUT_FILENO, p, e);
 	if (!force && faccessat(AT_FDCWD, dest, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 		return err_set(e, EEXIST, "'%s' is there already", dest);
 	/* Half a file never has the final name. */
@@ -47,7 +47,7 @@ static int write_source(
 	fd = open(tmp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return err_errno(e, "creating '%s'", tmp);
-	r = extract_source(s, fd, "extract", p, e);
+	r = extract_source(s, fd, p, e);
 	if (r == 0 && rename(tmp, dest) < 0)
 		r = err_errno(e, "creating '%s'", dest);
 	if (r < 0)
