@@ -8,3 +8,4 @@ extern const struct cli_command cmd_image_diff;
 extern const struct cli_command cmd_image_extract;
 extern const struct cli_command cmd_image_inspect;
 extern const struct cli_command cmd_image_verify;
+extern const struct cli_command cmd_vm_run;

@@ -7,6 +7,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_image_extract,
 	&cmd_image_inspect,
 	&cmd_image_verify,
+	&cmd_vm_run,
 };
 
 static const struct cli_program program = {
