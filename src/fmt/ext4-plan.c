@@ -145,7 +145,6 @@ static void match_previous(struct plan *pl)
 	const struct ext4_layout *l = pl->l, *prev = pl->params->previous;
 	size_t i = 0, k = 0;
 
-	pl->old = xcalloc(l->place_count, sizeof(*pl->old));
 	if (!prev)
 		return;
 	autofree bool *given = xcalloc(prev->place_count + 1, sizeof(*given));
@@ -455,9 +454,9 @@ int ext4_layout_make(struct tree *t, const struct dir_index *ix, const struct ex
 
 	if (r < 0)
 		return r;
+	autofree const struct ext4_place **old = xcalloc(l->place_count, sizeof(*old));
+	pl.old = old;
 	match_previous(&pl);
-	autofree const struct ext4_place **old = pl.old;
-
 	r = place_all(&pl, p->size_bytes, e);
 	if (r == -ENOSPC && p->size_bytes != 0)
 		return explain_no_space(&pl, e);
