@@ -3,6 +3,10 @@
 #include "cli/commands.h"
 
 static const struct cli_command *const commands[] = {
+	&cmd_image_diff,
+	&cmd_image_extract,
+	&cmd_image_inspect,
+	&cmd_image_verify,
 	&cmd_vm_run,
 	&cmd_kickstart_check,
 	&cmd_kickstart_dump,
