@@ -196,8 +196,6 @@ static char *config_text(const struct apt_setup *s, const struct pkg_request *re
 			 "Acquire::PDiffs \"false\";\n"
 			 "Acquire::Retries \"2\";\n"
 			 "Acquire::http::Timeout \"30\";\n"
-			 /* Building apt's caches costs more than all the rest, and comes later. */
-			 "pkgCacheFile::Generate \"false\";\n"
 			 "%s",
 		s->folder, s->folder, s->lists, s->folder, s->folder, s->archives, s->sources,
 		req->arch, req->arch, transport);

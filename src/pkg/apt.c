@@ -49,7 +49,8 @@ static int update(
 	autocmd c = {.log_fd = log_fd, .on_line = apt_said_line, .on_line_ctx = said};
 	int r;
 
-	cmd_add(&c, "apt-get", "update", "--error-on=any", NULL);
+	/* Building apt's caches costs more than all the rest, and only when a list is new. */
+	cmd_add(&c, "apt-get", "update", "--error-on=any", "-opkgCacheFile::Generate=false", NULL);
 	cmd_env(&c, "APT_CONFIG=%s", s->config);
 	r = cmd_run(&c, e);
 	/* A wrong signature is an error even where apt would go on with what it had before. */
