@@ -3,3 +3,6 @@
 #pragma once
 
 #include "base/cli.h"
+
+extern const struct cli_command cmd_kickstart_check;
+extern const struct cli_command cmd_kickstart_dump;

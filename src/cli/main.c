@@ -3,7 +3,8 @@
 #include "cli/commands.h"
 
 static const struct cli_command *const commands[] = {
-	NULL,
+	&cmd_kickstart_check,
+	&cmd_kickstart_dump,
 };
 
 static const struct cli_program program = {
@@ -11,7 +12,7 @@ static const struct cli_program program = {
 	.summary = "Build, inspect and run node images",
 	.version = BEDPLATE_VERSION,
 	.commands = commands,
-	.command_count = 0,
+	.command_count = ARRAY_LEN(commands),
 };
 
 int main(int argc, char *argv[])

@@ -30,7 +30,6 @@ struct ks_problem {
 	const char *file;
 	unsigned line; /* 0: the file as a whole */
 	bool is_warning;
-	bool is_fatal_here; /* reading could not go on: unbalanced quotes, a missing include */
 	char *text;
 };
 
@@ -49,8 +48,10 @@ int ks_parse_file(const char *path, const struct ks_options *options, struct ks_
 int ks_parse_text(const char *name, const char *text, size_t len, const struct ks_options *options,
 	struct ks_doc **out, struct err *e) MUST_CHECK;
 
-size_t ks_error_count(const struct ks_doc *doc);   /* without warnings */
-size_t ks_problem_count(const struct ks_doc *doc); /* errors and warnings, in order */
+size_t ks_error_count(const struct ks_doc *doc); /* without warnings */
+size_t ks_warning_count(const struct ks_doc *doc);
+/* Errors and warnings, in order; at most the first 1000 of each. */
+size_t ks_problem_count(const struct ks_doc *doc);
 const struct ks_problem *ks_problem_at(const struct ks_doc *doc, size_t i);
 
 /*

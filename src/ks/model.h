@@ -42,12 +42,15 @@ const struct strv *ks_list(const struct ks_cmd *c, const char *option);
 /* Positional arguments, e.g. the mount point of part; never NULL. */
 const struct strv *ks_args(const struct ks_cmd *c);
 
+/* authselect and realm: the rest of the line as it was written; NULL for other commands. */
+const char *ks_rest(const struct ks_cmd *c);
+
 /* Where the (last) line stands. */
 const char *ks_file(const struct ks_cmd *c);
 unsigned ks_line(const struct ks_cmd *c);
 
+/* Options of a group in %packages. */
 struct ks_group {
-	char *name;
 	bool nodefaults; /* only the mandatory packages of the group */
 	bool optional;   /* the optional ones too */
 };
@@ -58,17 +61,20 @@ struct ks_packages {
 	struct strv groups, excluded_groups; /* without '@' and options */
 	struct ks_group *group_details;      /* groups.count of them, in the same order */
 	bool excludedocs, ignoremissing, nocore, default_env, exclude_weakdeps, multilib;
-	char *inst_langs;         /* NULL: not given, "" is "none" */
-	char *environment;        /* NULL: none */
-	bool seen;                /* there is a %packages section at all */
-	int64_t timeout, retries; /* -1: not given */
-	const char *file;         /* of the last section's header */
+	char *inst_langs;        /* NULL: not given, "" is "none" */
+	char *environment;       /* NULL: none */
+	bool seen;               /* there is a %packages section at all */
+	char *timeout, *retries; /* numbers in text form; NULL: not given */
+	const char *file;        /* of the last section's header */
 	unsigned line;
 };
 
 const struct ks_packages *ks_packages(const struct ks_doc *doc);
 
 enum ks_script_kind { KS_PRE, KS_PRE_INSTALL, KS_POST, KS_ONERROR, KS_TRACEBACK };
+
+/* "%post" */
+const char *ks_script_name(enum ks_script_kind kind);
 
 struct ks_script {
 	enum ks_script_kind kind;
