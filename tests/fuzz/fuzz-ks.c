@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The kickstart parser on any bytes: parse, print, and parse what was printed.
- *
- * Built as a libFuzzer target with clang and AddressSanitizer (FUZZ is defined), and in every build as
- * a program that replays the files and folders named on its command line.
- */
+/* The kickstart parser on any bytes: parse, ask, print, and parse what was printed. */
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
@@ -44,39 +38,3 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	return 0;
 }
-
-#ifndef FUZZ
-static int replay_file(const char *path)
-{
-	autofree char *text = NULL;
-	struct err e = {0};
-	size_t len;
-
-	if (file_read(path, 64 * MIB, &text, &len, &e) < 0) {
-		fprintf(stderr, "%s\n", e.msg);
-		return 1;
-	}
-	/* A copy without a NUL behind it, so that reading past the end is seen. */
-	autofree uint8_t *copy = xmemdup(text, len);
-	LLVMFuzzerTestOneInput(copy, len);
-	return 0;
-}
-
-int main(int argc, char *argv[])
-{
-	int failed = 0;
-
-	for (int i = 1; i < argc; i++) {
-		autostrv names = {0};
-
-		if (file_list(argv[i], &names, NULL) < 0)
-			failed |= replay_file(argv[i]);
-		for (size_t n = 0; n < names.count; n++) {
-			autofree char *path = xasprintf("%s/%s", argv[i], names.items[n]);
-
-			failed |= replay_file(path);
-		}
-	}
-	return failed;
-}
-#endif

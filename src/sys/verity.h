@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Make a dm-verity hash tree, and forward error correction data, at the end of an image.
+ *
+ * Through libcryptsetup, on a regular file: no root, no device-mapper and no loop device needed.
+ * fmt/verity.h checks the result.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct verity_params {
+	uint64_t data_bytes; /* whole 4096-byte blocks; the hash area starts there */
+	uint8_t salt[32];
+	uint8_t uuid[16];
+	unsigned fec_roots; /* parity bytes in 255, 2 to 24; 0: no error correction */
+};
+
+struct verity_result {
+	uint8_t root_hash[32];
+	uint64_t hash_offset; /* of the superblock of the hash area */
+	uint64_t fec_offset;  /* of the error correction data; 0: none */
+	uint64_t total_bytes; /* the file's size now */
+};
+
+/* path is a regular file of exactly p->data_bytes.  Same content and parameters, same bytes. */
+int verity_append(const char *path, const struct verity_params *p, struct verity_result *out,
+	struct err *e) MUST_CHECK;
