@@ -319,8 +319,8 @@ static void includes_are_relative_to_the_file(void **state)
 		"%include sub/a.ks\n%packages\n"
 		"%include sub/list\n%end\n");
 	autofree char *a = write_file("sub/a.ks", "%include b.ks\nlang x\n");
-	autofree char *b = write_file("sub/b.ks", "timezone X\n\nfrob\n");
-	autofree char *list = write_file("sub/list", "vim\n");
+	autofree UNUSED char *b = write_file("sub/b.ks", "timezone X\n\nfrob\n");
+	autofree UNUSED char *list = write_file("sub/list", "vim\n");
 	autoptr(ks_doc) doc = parse_file(main_ks, NULL);
 	autofree char *want = xasprintf("%s/sub/b.ks:3: unknown command 'frob'", folder);
 
@@ -334,7 +334,7 @@ static void includes_are_relative_to_the_file(void **state)
 static void include_that_opens_a_section(void **state)
 {
 	autofree char *main_ks = write_file("m.ks", "%include open.ks\nb\n%end\ntext\n");
-	autofree char *open_ks = write_file("open.ks", "%post\na\n");
+	autofree UNUSED char *open_ks = write_file("open.ks", "%post\na\n");
 	autoptr(ks_doc) doc = parse_file(main_ks, NULL);
 
 	(void)state;
