@@ -94,6 +94,9 @@ static int store(const struct cli_opt *o, const char *text, void *opts, struct e
 	case OPT_LIST:
 		strv_add(field, text);
 		return 0;
+	case OPT_STEPS:
+		strv_take(field, xasprintf("%s=%s", o->name, text));
+		return 0;
 	}
 	abort();
 }
@@ -101,7 +104,7 @@ static int store(const struct cli_opt *o, const char *text, void *opts, struct e
 static void free_lists(const struct cli_command *c, void *opts)
 {
 	for (size_t i = 0; i < c->opt_count; i++)
-		if (c->opts[i].kind == OPT_LIST)
+		if (c->opts[i].kind == OPT_LIST || c->opts[i].kind == OPT_STEPS)
 			strv_fini((struct strv *)(void *)((char *)opts + c->opts[i].offset));
 }
 
@@ -296,6 +299,12 @@ static int run_with_progress(const struct cli_command *c, const void *opts, char
 	return r;
 }
 
+static int wrong_use(const struct cli_program *p, const struct cli_command *c, const struct err *e)
+{
+	fprintf(stderr, "%s: %s\nTry '%s %s --help'.\n", p->name, e->msg, p->name, c->name);
+	return EXIT_USAGE;
+}
+
 static int run_command(
 	const struct cli_program *p, const struct cli_command *c, int argc, char *argv[])
 {
@@ -308,9 +317,8 @@ static int run_command(
 		memcpy(opts, c->defaults, c->opts_size);
 	r = parse(c, argc, argv, opts, &m, &e);
 	if (r < 0) {
-		fprintf(stderr, "%s: %s\nTry '%s %s --help'.\n", p->name, e.msg, p->name, c->name);
 		free_lists(c, opts);
-		return EXIT_USAGE;
+		return wrong_use(p, c, &e);
 	}
 	if (m.help) {
 		print_help(p, c);
@@ -320,9 +328,11 @@ static int run_command(
 
 	log_set_level((enum log_level)MIN(m.verbose, LOG_LEVEL_DEBUG));
 	r = run_with_progress(c, opts, argv + optind, &m, &e);
+	free_lists(c, opts);
+	if (r == CLI_WRONG_USE)
+		return wrong_use(p, c, &e);
 	if (r < 0)
 		log_error("%s", e.msg);
-	free_lists(c, opts);
 	return finish(p, r == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
@@ -353,7 +363,7 @@ static void print_overview(const struct cli_program *p, int count, char *argv[])
 	printf("Usage: %s COMMAND [OPTION...] [ARGUMENT...]\n%s.\n\nCommands:\n", p->name,
 		p->summary);
 	list_commands(p, stdout, count, argv);
-	printf("\n'%s COMMAND --help' explains a command, '%s --version' tells the version.\n",
+	printf("\n'%s COMMAND --help' explains a command.\n'%s --version' tells the version.\n",
 		p->name, p->name);
 }
 

@@ -21,6 +21,7 @@ enum opt_kind {
 	OPT_SIZE,   /* uint64_t, bytes; K M G T are powers of 1024 */
 	OPT_NUMBER, /* uint64_t */
 	OPT_LIST,   /* struct strv: may be given several times */
+	OPT_STEPS,  /* the same as "NAME=TEXT": options that share a list keep their order */
 };
 
 struct cli_opt {
@@ -45,12 +46,14 @@ struct cli_command {
 	bool has_progress;
 	/*
 	 * p is NULL without has_progress or with -q.  Returns 0, a negative error that is printed
-	 * and makes the status 1, or CLI_FAILED when all was said already.
+	 * and makes the status 1, CLI_FAILED when all was said already, or CLI_WRONG_USE when *e
+	 * tells what is wrong with an option.
 	 */
 	int (*run)(const void *opts, char *const args[], struct progress *p, struct err *e);
 };
 
-#define CLI_FAILED 1
+#define CLI_FAILED    1
+#define CLI_WRONG_USE 2
 
 struct cli_program {
 	const char *name; /* "bedplate" */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/cmd.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -39,12 +40,6 @@ struct run {
 	int stop_code; /* why the child is being ended: EINTR, ETIMEDOUT, EFBIG; 0 = it is not */
 	bool killed;
 };
-
-void cmd_fini(struct cmd *c)
-{
-	strv_fini(&c->argv);
-	strv_fini(&c->env);
-}
 
 void cmd_add(struct cmd *c, ...)
 {
@@ -268,7 +263,7 @@ static int check_status(const struct run *r, struct err *e)
 /* Wait for the end of a child whose pipes are closed but which may still run. */
 static int reap(struct run *r, struct err *e)
 {
-	static const struct timespec nap = {.tv_nsec = 20 * 1000 * 1000};
+	static const struct timespec nap = {.tv_nsec = 20000000L};
 
 	for (;;) {
 		pid_t pid = waitpid(r->pid, &r->c->status, WNOHANG);
@@ -333,6 +328,54 @@ int cmd_output(struct cmd *c, char **out, struct err *e)
 		return r;
 	*out = strbuf_take(&b);
 	return 0;
+}
+
+int cmd_start(struct cmd *c, struct err *e)
+{
+	autofree char *quoted = cmd_quoted(c);
+	autofd int null_fd = -1;
+	int log_fd = c->log_fd;
+
+	log_debug("start: %s", quoted);
+	if (log_fd <= 0) {
+		null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+		if (null_fd < 0)
+			return err_errno(e, "/dev/null");
+		log_fd = null_fd;
+	}
+	return spawn(c, log_fd, log_fd, &c->pid, e);
+}
+
+int cmd_wait(struct cmd *c, struct err *e)
+{
+	autofree struct run *r = xcalloc(1, sizeof(*r));
+
+	assert(c->pid > 0);
+	*r = (struct run){.c = c, .pid = c->pid};
+	set_deadline(r, c->timeout_seconds);
+	int result = reap(r, e);
+	c->pid = 0;
+	return result < 0 ? result : check_status(r, e);
+}
+
+void cmd_stop(struct cmd *c)
+{
+	autofree struct run *r = xcalloc(1, sizeof(*r));
+
+	if (c->pid <= 0)
+		return;
+	*r = (struct run){.c = c, .pid = c->pid};
+	stop(r, EINTR);
+	if (reap(r, NULL) < 0)
+		log_debug("%s was waited for elsewhere", c->argv.items[0]);
+	c->pid = 0;
+}
+
+void cmd_fini(struct cmd *c)
+{
+	cmd_stop(c);
+	strv_fini(&c->argv);
+	strv_fini(&c->env);
 }
 
 static void add_quoted(struct strbuf *b, const char *word)

@@ -29,9 +29,13 @@ struct cmd {
 	/* Called for each line of output when set; the line is without its newline. */
 	void (*on_line)(void *ctx, const char *line);
 	void *on_line_ctx;
+	pid_t pid; /* of a program that cmd_start() started and that was not waited for, or 0 */
 };
 
-/* Usage: autocmd c = {0}; cmd_add(&c, "lvs", vg, NULL); r = cmd_run(&c, e); */
+/*
+ * Usage: autocmd c = {0}; cmd_add(&c, "lvs", vg, NULL); r = cmd_run(&c, e);
+ * A program that was started and still runs is ended.
+ */
 void cmd_fini(struct cmd *c);
 #define autocmd auto_with(cmd_fini) struct cmd
 
@@ -47,6 +51,16 @@ int cmd_run(struct cmd *c, struct err *e) MUST_CHECK;
 
 /* Same, and return its stdout (at most 16 MiB) as a string the caller frees. */
 int cmd_output(struct cmd *c, char **out, struct err *e) MUST_CHECK;
+
+/*
+ * Start a program that runs beside us.  Its stdout and stderr go to log_fd, or nowhere; on_line is
+ * not called.  -ENOENT as above.
+ */
+int cmd_start(struct cmd *c, struct err *e) MUST_CHECK;
+/* Wait for its end, for at most timeout_seconds.  Results as of cmd_run(). */
+int cmd_wait(struct cmd *c, struct err *e) MUST_CHECK;
+/* End it the way a signal to us would, and wait.  Fine when nothing was started. */
+void cmd_stop(struct cmd *c);
 
 /* The vector as a shell would take it, for logs.  The caller frees it. */
 char *cmd_quoted(const struct cmd *c) MUST_CHECK;

@@ -3,7 +3,14 @@
 #include "cli/commands.h"
 
 static const struct cli_command *const commands[] = {
-	NULL,
+	&cmd_image_build,
+	&cmd_image_diff,
+	&cmd_image_extract,
+	&cmd_image_inspect,
+	&cmd_image_verify,
+	&cmd_kickstart_check,
+	&cmd_kickstart_dump,
+	&cmd_vm_run,
 };
 
 static const struct cli_program program = {
@@ -11,7 +18,7 @@ static const struct cli_program program = {
 	.summary = "Build, inspect and run node images",
 	.version = BEDPLATE_VERSION,
 	.commands = commands,
-	.command_count = 0,
+	.command_count = ARRAY_LEN(commands),
 };
 
 int main(int argc, char *argv[])

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cmd.h"
@@ -74,6 +75,51 @@ static void cmd_timeout_ends_the_whole_group(void **state)
 	(void)state;
 	cmd_add(&c, "sh", "-c", "sleep 100 & sleep 100", NULL);
 	assert_fails(cmd_run(&c, &e), ETIMEDOUT, e, "sh: no end after 1 s");
+}
+
+static void cmd_start_runs_beside_us(void **state)
+{
+	autocmd c = {0};
+	struct err e = {0};
+
+	(void)state;
+	cmd_add(&c, "sh", "-c", "exit 3", NULL);
+	assert_ok(cmd_start(&c, &e), e);
+	assert_true(c.pid > 0);
+	assert_fails(cmd_wait(&c, &e), EPROTO, e, "sh: exit status 3");
+	assert_int_equal(c.pid, 0);
+}
+
+static void cmd_stop_ends_the_whole_group(void **state)
+{
+	autocmd c = {0};
+	struct err e = {0};
+	int ends[2];
+	char byte;
+
+	(void)state;
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	c.log_fd = ends[1];
+	cmd_add(&c, "sh", "-c", "sleep 60 & echo; wait", NULL);
+	assert_ok(cmd_start(&c, &e), e);
+	close(ends[1]);
+	assert_int_equal(read(ends[0], &byte, 1), 1);
+	cmd_stop(&c);
+	assert_true(WIFSIGNALED(c.status));
+	/* End of file: the sleep holds the pipe no more. */
+	assert_int_equal(read(ends[0], &byte, 1), 0);
+	close(ends[0]);
+}
+
+static void cmd_start_of_nothing(void **state)
+{
+	autocmd c = {0};
+	struct err e = {0};
+
+	(void)state;
+	cmd_add(&c, "bedplate-no-such-program", NULL);
+	assert_int_equal(cmd_start(&c, &e), -ENOENT);
+	assert_int_equal(c.pid, 0);
 }
 
 static void cmd_quotes_like_a_shell(void **state)
@@ -182,6 +228,9 @@ int main(void)
 		cmocka_unit_test(cmd_failure_names_program_and_last_line),
 		cmocka_unit_test(cmd_missing_program),
 		cmocka_unit_test(cmd_timeout_ends_the_whole_group),
+		cmocka_unit_test(cmd_start_runs_beside_us),
+		cmocka_unit_test(cmd_stop_ends_the_whole_group),
+		cmocka_unit_test(cmd_start_of_nothing),
 		cmocka_unit_test(cmd_quotes_like_a_shell),
 		cmocka_unit_test(file_replace_and_read),
 		cmocka_unit_test(in_root_links_stay_inside),

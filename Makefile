@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+# The front door.  meson does the building, scripts/ and tests/ do the rest.
+
+BUILD     := build
+IMAGES    := $(BUILD)/image
+DEBS      := $(BUILD)/deb
+BEDPLATE  := $(BUILD)/src/cli/bedplate
+NODE      := recipes/node.ks
+# Building an image needs root, nothing else does.
+AS_ROOT   := $(if $(filter 0,$(shell id -u)),,sudo)
+BOOT_WAIT := 900
+
+.PHONY: all setup programs deb image-build check lint format install clean help
+
+all: programs
+
+help:
+	@echo 'make image-build   set up, build the node image, boot it in a VM'
+	@echo 'make check         set up, run every test'
+	@echo 'make               compile the programs into $(BUILD)/'
+	@echo 'make deb           Debian packages and their repository in $(DEBS)/'
+	@echo 'make install       install the programs and man pages (DESTDIR=, PREFIX=)'
+	@echo 'make format        rewrite the sources with clang-format'
+	@echo 'make lint          clang-tidy and cppcheck'
+	@echo 'make clean         remove what was built (the image cache stays)'
+
+programs: $(BUILD)/build.ninja
+	@ninja -C $(BUILD) --quiet
+
+$(BUILD)/build.ninja:
+	@meson setup $(BUILD) >$(BUILD).log 2>&1 || \
+		{ cat $(BUILD).log; exit 1; }
+	@rm -f $(BUILD).log
+
+deb:
+	@scripts/setup build
+	@scripts/build-deb $(DEBS)
+
+image-build:
+	@scripts/setup build image
+	@$(MAKE) --no-print-directory programs
+	@scripts/build-deb $(DEBS)
+	@mkdir -p $(IMAGES)
+	$(AS_ROOT) $(BEDPLATE) image build $(NODE) -o $(IMAGES) >$(IMAGES)/.path
+	$(BEDPLATE) vm run --expect='login: ' --timeout=$(BOOT_WAIT) "$$(cat $(IMAGES)/.path)"
+	@echo 'The image boots to a login prompt. It is here:'
+	@realpath "$$(cat $(IMAGES)/.path)"
+
+check:
+	@scripts/setup all
+	@tests/run
+
+lint:
+	@scripts/setup build test
+	@scripts/lint $(BUILD)-asan
+
+format:
+	@scripts/setup test
+	clang-format -i $$(find src tests -name '*.[ch]')
+
+install: programs
+	@$(if $(PREFIX),meson configure $(BUILD) --prefix=$(PREFIX))
+	@DESTDIR='$(DESTDIR)' meson install -C $(BUILD) --no-rebuild --quiet
+
+# An image folder made by sudo holds root's files.
+clean:
+	@rm -rf $(BUILD) $(BUILD)-asan 2>/dev/null || $(AS_ROOT) rm -rf $(BUILD) $(BUILD)-asan

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a finished tree to rootfs.img: the file list, the ext4 file system, its dm-verity tree.
+ *
+ * Makes three files in a folder: rootfs.img, rootfs.files (the .files list) and rootfs.json (what
+ * the manifest needs to know of the image).
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/progress.h"
+#include "image/image.h"
+#include "image/manifest.h"
+
+#define ROOTFS_IMAGE "rootfs.img"
+#define ROOTFS_FILES "rootfs.files"
+
+struct rootfs_spec {
+	const char *tree;        /* folder */
+	const char *layout_tree; /* folder whose layout is kept when there is no previous image */
+	struct image *previous;  /* image whose layout is kept, or NULL */
+	const char *image_name;
+	uint64_t size_bytes; /* of the file system; 0: as large as the content needs */
+	int64_t source_date;
+	const char *folder; /* where the files go */
+};
+
+/* *kept and *fresh: blocks of files where the layout has them, and others. */
+int rootfs_make(const struct rootfs_spec *spec, uint64_t *kept, uint64_t *fresh, struct progress *p,
+	struct err *e) MUST_CHECK;
+
+/* Put what rootfs_make() left in a folder into m: rootfs and verity. */
+int rootfs_describe(const char *folder, struct manifest *m, struct err *e) MUST_CHECK;

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Kickstart files: parse, list the problems, print in canonical form.
+ *
+ * The language is that of pykickstart 3.74 with its RHEL10 handler, and a few extensions of ours
+ * (bedplate-kickstart(1)).  Scripts are kept as text and never run; nothing is fetched from the
+ * network.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "ks/model.h"
+
+struct ks_options {
+	/* An %include of a file that does not exist is ignored: the pass before %pre has run. */
+	bool missing_include_ok;
+	/*
+	 * Fetch an %include that is a URL (http, https, ftp): 0 and text the caller frees.  NULL:
+	 * such an %include is a problem.
+	 */
+	int (*fetch)(void *ctx, const char *url, char **text, size_t *len, struct err *e);
+	void *fetch_ctx;
+};
+
+struct ks_problem {
+	const char *file;
+	unsigned line; /* 0: the file as a whole */
+	bool is_warning;
+	char *text;
+};
+
+void ks_doc_free(struct ks_doc *doc);
+DEFINE_AUTOPTR(ks_doc, ks_doc_free)
+
+/*
+ * Parse a file ("-": standard input).  Wrong kickstart is not an error: problems are in the
+ * document, and parsing goes on with the next line.  options may be NULL.  -ENOENT, -EISDIR,
+ * -EFBIG (over 64 MiB) and other errors of reading path itself.
+ */
+int ks_parse_file(const char *path, const struct ks_options *options, struct ks_doc **out,
+	struct err *e) MUST_CHECK;
+
+/* Same for text in memory; name is what problems call it and what includes are relative to. */
+int ks_parse_text(const char *name, const char *text, size_t len, const struct ks_options *options,
+	struct ks_doc **out, struct err *e) MUST_CHECK;
+
+size_t ks_error_count(const struct ks_doc *doc); /* without warnings */
+size_t ks_warning_count(const struct ks_doc *doc);
+/* Errors and warnings, in order; at most the first 1000 of each. */
+size_t ks_problem_count(const struct ks_doc *doc);
+const struct ks_problem *ks_problem_at(const struct ks_doc *doc, size_t i);
+
+/*
+ * The document as the reference parser prints it.  The caller frees it.  Meaningful only without
+ * errors.
+ */
+char *ks_canonical(const struct ks_doc *doc) MUST_CHECK;
+
+/* The model as a JSON object in text form, without the problems.  The caller frees it. */
+char *ks_json(const struct ks_doc *doc) MUST_CHECK;
+
+/* Who acts on commands, for ks_add_support_warnings(). */
+enum ks_consumer { KS_FOR_IMAGE = 1, KS_FOR_INSTALL = 2 };
+
+/*
+ * Add a warning for each command and section that none of the consumers (a set of enum
+ * ks_consumer) acts on.  Parsing itself already warns of what nothing acts on.
+ */
+void ks_add_support_warnings(struct ks_doc *doc, unsigned consumers);

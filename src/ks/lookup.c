@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
+#include <string.h>
+
+#include "ks/grammar.h"
+
+static int compare_name(const void *name, const void *command)
+{
+	return strcmp(name, ((const struct ks_command *)command)->name);
+}
+
+const struct ks_command *ks_command_find(const char *name)
+{
+	for (size_t i = 0; i < ks_aliases_count; i++)
+		if (str_eq(name, ks_aliases[i].name))
+			name = ks_aliases[i].target;
+	return bsearch(name, ks_commands, ks_commands_count, sizeof(ks_commands[0]), compare_name);
+}
+
+const struct ks_command *ks_section_find(const char *name)
+{
+	return bsearch(name, ks_sections, ks_sections_count, sizeof(ks_sections[0]), compare_name);
+}
+
+size_t ks_command_index(const struct ks_command *g)
+{
+	assert(g >= ks_commands && g < ks_commands + ks_commands_count);
+	return (size_t)(g - ks_commands);
+}
+
+unsigned ks_command_used_by(const struct ks_command *g, const char *written)
+{
+	for (size_t i = 0; i < ks_aliases_count; i++)
+		if (ks_aliases[i].unused && str_eq(written, ks_aliases[i].name))
+			return 0;
+	return g->used_by;
+}
+
+bool ks_alternative(const char *list, const char *name, size_t len)
+{
+	for (;;) {
+		size_t n = strcspn(list, "|");
+
+		if (n == len && memcmp(list, name, n) == 0)
+			return true;
+		if (list[n] == '\0')
+			return false;
+		list += n + 1;
+	}
+}
+
+size_t ks_opt_find(const struct ks_command *g, const char *name)
+{
+	size_t i = 0, len = strlen(name);
+
+	while (i < g->opt_count && !ks_alternative(g->opts[i].name, name, len))
+		i++;
+	return i;
+}
+
+size_t ks_opt_dest(const struct ks_command *g, size_t i)
+{
+	return g->opts[i].dest ? ks_opt_find(g, g->opts[i].dest) : i;
+}

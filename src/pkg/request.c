@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Package requests from a kickstart. */
+#include <limits.h>
+#include <stdio.h>
+#include <sys/utsname.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "ks/model.h"
+#include "pkg/pkg.h"
+
+#define KEYRING_FOLDER  "/usr/share/keyrings"
+#define DEFAULT_KEYRING KEYRING_FOLDER "/debian-archive-keyring.gpg"
+#define DEFAULT_COST    1000 /* as dnf's */
+
+/* Each of these goes into a line of apt's configuration, so what would end it is refused. */
+static int check_text(const struct ks_cmd *c, const char *what, const char *text, struct err *e)
+{
+	for (const char *p = text; *p; p++)
+		if ((unsigned char)*p <= ' ' || strchr("\"[]{};", *p) || *p == 0x7f)
+			return err_set(e, EINVAL, "%s:%u: '%c' may not be in %s '%s'", ks_file(c),
+				ks_line(c), *p, what, text);
+	return 0;
+}
+
+/* path as seen from the folder that the kickstart stands in. */
+static char *beside_kickstart(const struct ks_cmd *c, const char *path)
+{
+	const char *file = ks_file(c);
+	const char *slash = strrchr(file, '/');
+
+	if (path[0] == '/' || !slash)
+		return xstrdup(path);
+	return xasprintf("%.*s/%s", (int)(slash - file), file, path);
+}
+
+static int resolve_local(
+	const struct ks_cmd *c, const char *url, const char *path, char **out, struct err *e)
+{
+	autofree char *there = beside_kickstart(c, path);
+	autofree char *absolute = realpath(there, NULL);
+
+	if (!absolute)
+		return err_set(e, EINVAL, "%s:%u: no folder '%s' for '%s'", ks_file(c), ks_line(c),
+			there, url);
+	*out = xasprintf("file:%s", absolute);
+	return check_text(c, "path", absolute, e);
+}
+
+static int set_url(struct pkg_repo *repo, const struct ks_cmd *c, const char *url, struct err *e)
+{
+	size_t len = strlen(url);
+	int r;
+
+	if (str_starts(url, "file:")) {
+		const char *path = url + strlen("file:");
+
+		return resolve_local(
+			c, url, str_starts(path, "//") ? path + 2 : path, &repo->baseurl, e);
+	}
+	if (!str_starts(url, "http://") && !str_starts(url, "https://"))
+		return err_set(e, EINVAL,
+			"%s:%u: '%s' is neither http:, https: nor file:", ks_file(c), ks_line(c),
+			url);
+	r = check_text(c, "URL", url, e);
+	if (r < 0)
+		return r;
+	while (len > 0 && url[len - 1] == '/')
+		len--;
+	repo->baseurl = xstrndup(url, len);
+	return 0;
+}
+
+static int set_keyring(struct pkg_repo *repo, const struct ks_cmd *c, struct err *e)
+{
+	const char *given = ks_str(c, "signedby");
+
+	repo->is_unsigned = ks_flag(c, "unsigned");
+	if (repo->is_unsigned && given)
+		return err_set(e, EINVAL, "%s:%u: --unsigned and --signedby exclude each other",
+			ks_file(c), ks_line(c));
+	if (repo->is_unsigned)
+		return 0;
+
+	autofree char *beside = beside_kickstart(c, given ? given : DEFAULT_KEYRING);
+	autofree char *shared = xasprintf(KEYRING_FOLDER "/%s", given ? given : "");
+	autofree char *absolute = realpath(beside, NULL);
+
+	if (!absolute && given && !strchr(given, '/'))
+		absolute = realpath(shared, NULL);
+	if (!absolute)
+		return err_set(e, EINVAL, "%s:%u: no keyring '%s'%s", ks_file(c), ks_line(c),
+			given ? given : DEFAULT_KEYRING,
+			given ? "" : " (package debian-archive-keyring), and no --signedby");
+	repo->signedby = take_ptr(absolute);
+	return check_text(c, "path", repo->signedby, e);
+}
+
+static int set_components(struct pkg_repo *repo, const struct ks_cmd *c, struct err *e)
+{
+	const char *given = ks_str(c, "components");
+	autofree char *copy = xstrdup(given ? given : "");
+	char *rest = copy;
+	int r = 0;
+
+	for (char *name; r == 0 && (name = str_next_word(&rest, ", "));) {
+		r = check_text(c, "component", name, e);
+		strv_add(&repo->components, name);
+	}
+	if (repo->components.count > 0 && !repo->suite)
+		return err_set(
+			e, EINVAL, "%s:%u: --components needs --suite", ks_file(c), ks_line(c));
+	if (repo->components.count == 0 && repo->suite)
+		strv_add(&repo->components, "main");
+	return r;
+}
+
+static int set_suite(struct pkg_repo *repo, const struct ks_cmd *c, struct err *e)
+{
+	const char *suite = ks_str(c, "suite");
+
+	if (!suite)
+		return 0;
+	repo->suite = xstrdup(suite);
+	if (!*suite || suite[strlen(suite) - 1] == '/')
+		return err_set(e, EINVAL, "%s:%u: bad suite '%s'; a flat repository has none",
+			ks_file(c), ks_line(c), suite);
+	return check_text(c, "suite", suite, e);
+}
+
+static int set_lists(struct pkg_repo *repo, const struct ks_cmd *c, struct err *e)
+{
+	static const char *const options[] = {"includepkgs", "excludepkgs"};
+	struct strv *lists[] = {&repo->includepkgs, &repo->excludepkgs};
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+		strv_add_all(lists[i], ks_list(c, options[i]));
+		for (size_t k = 0; r == 0 && k < lists[i]->count; k++)
+			r = check_text(c, "package", lists[i]->items[k], e);
+	}
+	return r;
+}
+
+/* name is NULL for the url command. */
+static int add_repo(struct pkg_request *req, const struct ks_cmd *c, const char *url,
+	const char *name, struct err *e)
+{
+	struct pkg_repo *repo;
+	int r;
+
+	req->repos = xrealloc(req->repos, (req->repo_count + 1) * sizeof(*req->repos));
+	repo = &req->repos[req->repo_count++];
+	*repo = (struct pkg_repo){
+		.name = xstrdup(name ? name : "url"),
+		.cost = DEFAULT_COST,
+		.no_verify_ssl = ks_flag(c, "noverifyssl"),
+		.file = xstrdup(ks_file(c)),
+		.line = ks_line(c),
+	};
+	if (ks_str(c, "mirrorlist") || ks_str(c, "metalink"))
+		return err_set(e, EINVAL, "%s:%u: --mirrorlist and --metalink are for RPM only",
+			ks_file(c), ks_line(c));
+	if (!url)
+		return err_set(e, EINVAL, "%s:%u: no --baseurl", ks_file(c), ks_line(c));
+	r = set_url(repo, c, url, e);
+	if (r == 0)
+		r = set_suite(repo, c, e);
+	if (r == 0)
+		r = set_components(repo, c, e);
+	if (r == 0)
+		r = set_keyring(repo, c, e);
+	if (r < 0)
+		return r;
+	if (ks_str(c, "proxy")) {
+		repo->proxy = xstrdup(ks_str(c, "proxy"));
+		r = check_text(c, "proxy", repo->proxy, e);
+	}
+	if (r == 0 && name) {
+		ks_int(c, "cost", &repo->cost);
+		r = set_lists(repo, c, e);
+	}
+	return r;
+}
+
+static int add_repos(struct pkg_request *req, const struct ks_doc *doc, struct err *e)
+{
+	int r = 0;
+
+	for (const struct ks_cmd *c = NULL; r == 0 && (c = ks_next(doc, "url", c));)
+		r = add_repo(req, c, ks_str(c, "url"), NULL, e);
+	for (const struct ks_cmd *c = NULL; r == 0 && (c = ks_next(doc, "repo", c));)
+		r = add_repo(req, c, ks_str(c, "baseurl"), ks_str(c, "name"), e);
+	if (r == 0 && req->repo_count == 0)
+		return err_set(e, EINVAL, "no repo or url line: nothing to install from");
+	return r;
+}
+
+/* An insertion sort keeps the order of equal costs, and there are only a few. */
+static void sort_repos(struct pkg_request *req)
+{
+	for (size_t i = 1; i < req->repo_count; i++) {
+		struct pkg_repo repo = req->repos[i];
+		size_t k = i;
+
+		for (; k > 0 && req->repos[k - 1].cost > repo.cost; k--)
+			req->repos[k] = req->repos[k - 1];
+		req->repos[k] = repo;
+	}
+}
+
+static void add_wishes(struct pkg_request *req, const struct strv *names, bool is_group,
+	bool is_excluded, const struct ks_packages *from)
+{
+	for (size_t i = 0; i < names->count; i++) {
+		req->wishes = xrealloc(req->wishes, (req->wish_count + 1) * sizeof(*req->wishes));
+		req->wishes[req->wish_count++] = (struct pkg_wish){
+			.name = xstrdup(names->items[i]),
+			.is_group = is_group,
+			.is_excluded = is_excluded,
+			.file = xstrdup(from->file ? from->file : "%packages"),
+			.line = from->line,
+		};
+	}
+}
+
+static void set_wishes(struct pkg_request *req, const struct ks_packages *p)
+{
+	autostrv core = {0};
+
+	strv_add(&core, "core");
+	if (!p->nocore && !strv_has(&p->groups, "core") && !strv_has(&p->excluded_groups, "core"))
+		add_wishes(req, &core, true, false, p);
+	add_wishes(req, &p->groups, true, false, p);
+	add_wishes(req, &p->packages, false, false, p);
+	add_wishes(req, &p->excluded_groups, true, true, p);
+	add_wishes(req, &p->excluded, false, true, p);
+	req->excludedocs = p->excludedocs;
+	req->exclude_weakdeps = p->exclude_weakdeps;
+	req->ignoremissing = p->ignoremissing;
+	req->inst_langs = p->inst_langs ? xstrdup(p->inst_langs) : NULL;
+	if (p->environment)
+		log_warning("%s:%u: environment '%s' is not known for Debian and does nothing",
+			p->file, p->line, p->environment);
+}
+
+/* Debian's names where they differ from the kernel's. */
+static char *host_arch(void)
+{
+	static const char *const names[][2] = {
+		{"x86_64", "amd64"},
+		{"aarch64", "arm64"},
+		{"ppc64le", "ppc64el"},
+	};
+	struct utsname u;
+
+	if (uname(&u) < 0)
+		return xstrdup("amd64");
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (str_eq(u.machine, names[i][0]))
+			return xstrdup(names[i][1]);
+	return xstrdup(u.machine);
+}
+
+int pkg_request_from_ks(const struct ks_doc *doc, struct pkg_request **out, struct err *e)
+{
+	autoptr(pkg_request) req = xcalloc(1, sizeof(*req));
+	int r = add_repos(req, doc, e);
+
+	if (r < 0)
+		return r;
+	sort_repos(req);
+	req->arch = host_arch();
+	set_wishes(req, ks_packages(doc));
+	*out = take_ptr(req);
+	return 0;
+}

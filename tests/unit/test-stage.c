@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "test.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/str.h"
+#include "base/xalloc.h"
+#include "image/stage.h"
+
+static char *folder;
+
+static int make_folder(void **state)
+{
+	char template[] = "/tmp/bedplate-unit.XXXXXX";
+
+	(void)state;
+	folder = xstrdup(mkdtemp(template));
+	return 0;
+}
+
+static int drop_folder(void **state)
+{
+	struct err e = {0};
+
+	(void)state;
+	assert_ok(file_remove_tree(folder, &e), e);
+	free(folder);
+	return 0;
+}
+
+static struct stage_cache *open_cache(const char *recipe)
+{
+	struct stage_cache *c = NULL;
+	struct err e = {0};
+
+	assert_ok(stage_cache_open(folder, recipe, &c, &e), e);
+	return c;
+}
+
+/* Run stage "packages" with one input; it writes a file called "result" when it runs. */
+static void run_stage(struct stage *s, struct stage_cache *c, const char *input, bool commit)
+{
+	struct err e = {0};
+
+	stage_add_text(s, "package list", input);
+	assert_ok(stage_begin(s, c, false, &e), e);
+	if (s->cached)
+		return;
+	autofree char *path = xasprintf("%s/result", s->work);
+	assert_ok(file_replace(path, input, strlen(input), 0644, &e), e);
+	if (commit)
+		assert_ok(stage_commit(s, &e), e);
+}
+
+static void runs_once(void **state)
+{
+	autoptr(stage_cache) c = open_cache("/recipes/a.ks");
+	autostage first = {.name = "packages", .log_fd = -1};
+	autostage second = {.name = "packages", .log_fd = -1};
+
+	(void)state;
+	run_stage(&first, c, "one", true);
+	assert_false(first.cached);
+	assert_string_equal(first.why, "first build");
+	run_stage(&second, c, "one", true);
+	assert_true(second.cached);
+	assert_string_equal(second.why, "nothing changed");
+	assert_string_equal(second.folder, first.folder);
+
+	autofree char *path = xasprintf("%s/result", second.folder);
+	assert_true(file_exists(path));
+}
+
+static void says_what_changed(void **state)
+{
+	autoptr(stage_cache) c = open_cache("/recipes/a.ks");
+	autostage s = {.name = "packages", .log_fd = -1};
+
+	(void)state;
+	run_stage(&s, c, "two", true);
+	assert_false(s.cached);
+	assert_string_equal(s.why, "package list changed");
+}
+
+static void failed_work_is_dropped(void **state)
+{
+	autoptr(stage_cache) c = open_cache("/recipes/a.ks");
+	autofree char *work = NULL;
+
+	(void)state;
+	{
+		autostage s = {.name = "packages", .log_fd = -1};
+
+		run_stage(&s, c, "three", false);
+		work = xstrdup(s.work);
+		assert_true(file_exists(work));
+	}
+	assert_false(file_exists(work));
+}
+
+static void work_of_a_killed_build_is_dropped(void **state)
+{
+	autofree char *work = xasprintf("%s/stages/packages-0123.work", folder);
+	struct err e = {0};
+
+	(void)state;
+	assert_ok(file_make_folder(work, 0755, &e), e);
+	stage_cache_close(open_cache("/recipes/a.ks"));
+	assert_false(file_exists(work));
+}
+
+static void prune_keeps_what_any_recipe_uses(void **state)
+{
+	autoptr(stage_cache) other = open_cache("/recipes/b.ks");
+	autostage s = {.name = "packages", .log_fd = -1};
+	autofree char *stages = xasprintf("%s/stages", folder);
+	autostrv left = {0};
+	struct err e = {0};
+
+	(void)state;
+	/* "one" and "two" are recipe a's, of which "two" is the last; "four" is b's. */
+	run_stage(&s, other, "four", true);
+	assert_ok(stage_cache_prune(other, &e), e);
+	assert_ok(file_list(stages, &left, &e), e);
+	assert_int_equal(left.count, 2);
+	assert_true(file_exists(s.folder));
+
+	autofree char *last = stage_last_folder(other, "packages");
+	assert_string_equal(last, s.folder);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(runs_once),
+		cmocka_unit_test(says_what_changed),
+		cmocka_unit_test(failed_work_is_dropped),
+		cmocka_unit_test(work_of_a_killed_build_is_dropped),
+		cmocka_unit_test(prune_keeps_what_any_recipe_uses),
+	};
+
+	return cmocka_run_group_tests_name("stage", tests, make_folder, drop_folder);
+}
