@@ -16,6 +16,23 @@ static void make_tree(const struct scene *s)
 	scene_file(s, "t/zoo/last", 100000, 1);
 }
 
+static uint64_t different_blocks(const struct scene *s, const char *a, const char *b)
+{
+	autoptr(source) x = scene_open(s, a);
+	autoptr(source) y = scene_open(s, b);
+	uint8_t block[2][4096];
+	uint64_t n = 0;
+	struct err e = {0};
+
+	assert_int_equal(x->size_bytes, y->size_bytes);
+	for (uint64_t off = 0; off < x->size_bytes; off += sizeof(block[0])) {
+		assert_ok(source_read_at(x, block[0], sizeof(block[0]), off, &e), e);
+		assert_ok(source_read_at(y, block[1], sizeof(block[1]), off, &e), e);
+		n += memcmp(block[0], block[1], sizeof(block[0])) != 0;
+	}
+	return n;
+}
+
 static void same_tree_same_image(void **state)
 {
 	const struct scene *s = *state;
@@ -78,6 +95,26 @@ static void unchanged_stays(void **state)
 	o = ext4_layout_compare(a, b);
 	assert_true(o.blocks > 5000);
 	assert_int_equal(o.blocks - o.in_place, (100 * 777 + 50000 + 4095) / 4096 - 19);
+}
+
+static void new_version_takes_over(void **state)
+{
+	const struct scene *s = *state;
+	autofree char *old = scene_path(s, "t/modules-6.12.117+deb13");
+	autofree char *new = scene_path(s, "t/modules-6.12.121+deb13");
+	autoptr(ext4_layout) a = NULL;
+
+	make_tree(s);
+	scene_folder(s, "t/modules-6.12.117+deb13");
+	scene_file(s, "t/modules-6.12.117+deb13/one.ko", 50000, 1);
+	scene_file(s, "t/modules-6.12.117+deb13/two.ko", 70000, 1);
+	scene_build(s, "t", "one", NULL);
+	a = scene_layout(s, "one");
+	assert_int_equal(rename(old, new), 0);
+	scene_build(s, "t", "two", a);
+	scene_fsck(s, "two");
+	/* But for the one name everything is where it was. */
+	assert_int_equal(different_blocks(s, "one", "two"), 1);
 }
 
 static void plan_is_what_is_written(void **state)
@@ -269,6 +306,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST(same_tree_same_image),
 		TEST(unchanged_stays),
+		TEST(new_version_takes_over),
 		TEST(plan_is_what_is_written),
 		TEST(growth_moves_nothing),
 		TEST(many_fragments),

@@ -144,6 +144,38 @@ static void correction_data_corrects(void **state)
 	assert_ok(cmd_run(&c, &e), e);
 }
 
+/* libcryptsetup makes the same parity. */
+static void correction_data_is_the_usual(void **state)
+{
+	static const struct {
+		size_t blocks;
+		unsigned roots;
+	} cases[] = {{1, 2}, {300, 2}, {3000, 2}, {1000, 3}, {700, 24}};
+	const struct scene *s = *state;
+	autofree char *path = scene_path(s, "image");
+	autofree char *other = scene_path(s, "other");
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct verity_result v = append(s, "image", cases[i].blocks, cases[i].roots);
+		char salt[SHA256_HEX_BYTES];
+		struct err e = {0};
+		autocmd c = {0};
+
+		hex_format(params.salt, sizeof(params.salt), salt);
+		scene_file(s, "other", cases[i].blocks * 4096, 1);
+		cmd_add(&c, "veritysetup", "format", other, other, NULL);
+		cmd_addf(&c, "--hash-offset=%ju", (uintmax_t)v.hash_offset);
+		cmd_addf(&c, "--data-blocks=%zu", cases[i].blocks);
+		cmd_addf(&c, "--salt=%s", salt);
+		cmd_add(&c, "--uuid=11223344-5500-0000-0000-000000000000", NULL);
+		cmd_addf(&c, "--fec-device=%s", other);
+		cmd_addf(&c, "--fec-offset=%ju", (uintmax_t)v.fec_offset);
+		cmd_addf(&c, "--fec-roots=%u", cases[i].roots);
+		assert_ok(cmd_run(&c, &e), e);
+		assert_same_file(path, other);
+	}
+}
+
 static void pieces_of_any_size(void **state)
 {
 	const struct scene *s = *state;
@@ -199,6 +231,7 @@ int main(void)
 		TEST(salt_and_uuid_are_ours),
 		TEST(same_input_same_bytes),
 		TEST(correction_data_corrects),
+		TEST(correction_data_is_the_usual),
 		TEST(pieces_of_any_size),
 		TEST(bad_parameters_are_refused),
 	};
