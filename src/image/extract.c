@@ -15,7 +15,6 @@
 #include <sys/xattr.h>
 
 #include "base/file.h"
-#include "base/interrupt.h"
 #include "base/xalloc.h"
 
 #define COPY_BYTES (1 * MIB)
@@ -38,36 +37,51 @@ struct extraction {
 	bool root; /* we can give files away */
 };
 
-int extract_source(struct source *s, int fd, const char *stage, struct progress *p, struct err *e)
+/* At its own offsets and with its holes, or one byte after the other. */
+static int copy_part(struct source *s, int fd, bool stream, uint64_t off, uint64_t *end, char *buf,
+	struct err *e)
 {
-	autofree char *buf = xcalloc(1, COPY_BYTES);
-	struct stat st;
-	bool sparse = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+	uint64_t start = off;
 	int r = 0;
 
-	if (stage)
-		progress_begin(p, stage, s->size_bytes, "bytes");
-	for (uint64_t off = 0, start, end; r == 0 && off < s->size_bytes; off = end) {
-		start = off;
-		end = s->size_bytes;
-		if (sparse)
-			r = source_next_data(s, off, &start, &end, e);
-		for (uint64_t at = start; r == 0 && at < end;) {
-			size_t n = (size_t)MIN(COPY_BYTES, end - at);
+	*end = s->size_bytes;
+	if (!stream)
+		r = source_next_data(s, off, &start, end, e);
+	*end = MIN(*end, start + COPY_BYTES);
+	if (r < 0 || start == *end)
+		return r;
+	size_t n = (size_t)(*end - start);
+	r = source_read_at(s, buf, n, start, e);
+	if (r < 0)
+		return r;
+	return stream ? io_write(fd, buf, n, e) : io_pwrite(fd, buf, n, start, e);
+}
 
-			r = source_read_at(s, buf, n, at, e);
-			if (r == 0)
-				r = sparse ? io_pwrite(fd, buf, n, at, e) : io_write(fd, buf, n, e);
-			at += n;
-			if (r == 0)
-				r = stage ? progress_advance(p, at, e) : interrupt_check(e);
-		}
+static int copy(struct source *s, int fd, bool stream, struct progress *p, struct err *e)
+{
+	autofree char *buf = xcalloc(1, COPY_BYTES);
+	int r = 0;
+
+	progress_begin(p, "extract", s->size_bytes, "bytes");
+	for (uint64_t off = 0; r == 0 && off < s->size_bytes;) {
+		r = copy_part(s, fd, stream, off, &off, buf, e);
+		if (r == 0)
+			r = progress_advance(p, off, e);
 	}
-	if (r == 0 && sparse && ftruncate(fd, (off_t)s->size_bytes) < 0)
+	if (r == 0 && !stream && ftruncate(fd, (off_t)s->size_bytes) < 0)
 		r = err_errno(e, "setting the size");
-	if (stage)
-		progress_end(p);
+	progress_end(p);
 	return r;
+}
+
+int extract_source(struct source *s, int fd, struct progress *p, struct err *e)
+{
+	return copy(s, fd, false, p, e);
+}
+
+int extract_stream(struct source *s, int fd, struct progress *p, struct err *e)
+{
+	return copy(s, fd, true, p, e);
 }
 
 /* path is under /proc, because there is no fsetxattr() for links and devices. */
@@ -173,7 +187,7 @@ static int make_file(struct extraction *x, int dir_fd, const char *name,
 	autofd int fd = openat(dir_fd, name, flags, 0600);
 	if (fd < 0)
 		return err_errno(e, "creating");
-	r = extract_source(s, fd, NULL, NULL, e);
+	r = extract_source(s, fd, NULL, e);
 	x->result->bytes += s->size_bytes;
 	return r;
 }

@@ -330,7 +330,7 @@ static int copy_entry(struct tree *t, const struct tree_entry *en, int fd, struc
 	autoptr(source) s = NULL;
 	int r = tree_open(t, en, &s, e);
 
-	return r < 0 ? r : extract_source(s, fd, NULL, NULL, e);
+	return r < 0 ? r : extract_source(s, fd, NULL, e);
 }
 
 int image_boot_files(struct image *img, int kernel_fd, int initramfs_fd, struct err *e)

@@ -30,6 +30,7 @@ static const struct {
 	{MATCH, "/var/lib/dpkg", "lock*"},
 	{THIS, "/var/lib/dpkg/triggers/Lock", NULL},
 	{MATCH, "/usr/lib/bedplate/debconf", "*-old"},
+	{THIS, "/usr/lib/bedplate/debconf/tmp.ci", NULL},
 	{MATCH, "/var/backups", "*"},
 	{FILES, "/var/cache", NULL},
 	{FILES, "/var/log", NULL},

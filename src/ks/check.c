@@ -365,30 +365,26 @@ int ks_check_part(struct ks_entry *en, struct err *e)
 	return check_device(c, e);
 }
 
-/*
- * Positionals behind the first run are dropped when that run held members already.  The reference
- * parser does so; we say it.
- */
-static void keep_first_run(struct ks_entry *en, size_t names)
+static void drop_args(struct ks_entry *en, size_t first, size_t count)
 {
 	struct strv *args = &en->own->args;
 
-	if (en->first_run <= names || args->count == en->first_run)
-		return;
 	ks_warning(en->doc, en->own->file, en->own->line,
-		"'%.80s' and what follows are ignored: members must stand together",
-		args->items[en->first_run]);
-	while (args->count > en->first_run) {
-		free(args->items[--args->count]);
-		args->items[args->count] = NULL;
-	}
+		"'%.80s' is ignored: members must stand together", args->items[first]);
+	for (size_t i = first; i < first + count; i++)
+		free(args->items[i]);
+	memmove(&args->items[first], &args->items[first + count],
+		(args->count - first - count + 1) * sizeof(*args->items));
+	args->count -= count;
 }
 
 int ks_check_raid(struct ks_entry *en, struct err *e)
 {
 	struct ks_cmd *c = en->own;
 
-	keep_first_run(en, 1);
+	/* Options between members: the reference parser takes the first group only. */
+	if (en->first_run > 1 && c->args.count > en->first_run)
+		drop_args(en, en->first_run, c->args.count - en->first_run);
 	normalise_mount_point(c, 0);
 	if (ks_flag(c, "noformat"))
 		ks_set_flag(c, "useexisting", true);
@@ -570,7 +566,9 @@ int ks_check_volgroup(struct ks_entry *en, struct err *e)
 	struct ks_cmd *c = en->own;
 	int64_t percent = ks_number(c, "reserved-percent");
 
-	keep_first_run(en, 1);
+	/* Options between members: the reference parser takes all but the first group. */
+	if (en->first_run > 1 && c->args.count > en->first_run)
+		drop_args(en, 1, en->first_run - 1);
 	if (c->args.count == 0)
 		return refuse(e, "the name of the volume group is missing");
 	if (ks_flag(c, "noformat"))

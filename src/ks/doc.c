@@ -156,6 +156,21 @@ const char *ks_str(const struct ks_cmd *c, const char *option)
 	return o->action == KS_STORE ? o->value : NULL;
 }
 
+/* Whether the value of an option that takes one says something. */
+static bool value_counts(const struct ks_opt *o, const struct ks_value *v)
+{
+	if (o->type == KS_BOOL)
+		return v ? v->truth : o->flags & KS_ON;
+	if (!v)
+		return false;
+	if (o->type == KS_INT)
+		return v->number != 0;
+	if (o->action == KS_APPEND || o->type == KS_COMMAS || o->type == KS_COMMAS_ALL ||
+		o->type == KS_PORTS)
+		return v->list.count > 0;
+	return v->text ? v->text[0] != '\0' : v->truth;
+}
+
 bool ks_flag(const struct ks_cmd *c, const char *option)
 {
 	size_t i = opt_index(c, option);
@@ -176,9 +191,7 @@ bool ks_flag(const struct ks_cmd *c, const char *option)
 	case KS_APPEND:
 		break;
 	}
-	if (o->type == KS_BOOL)
-		return v ? v->truth : o->flags & KS_ON;
-	return v && (v->truth || (v->text && v->text[0]) || v->list.count > 0);
+	return value_counts(o, v);
 }
 
 bool ks_int(const struct ks_cmd *c, const char *option, int64_t *out)
@@ -270,6 +283,19 @@ unsigned ks_line(const struct ks_cmd *c)
 const struct ks_packages *ks_packages(const struct ks_doc *doc)
 {
 	return &doc->packages;
+}
+
+const char *ks_script_name(enum ks_script_kind kind)
+{
+	static const char *const names[] = {
+		[KS_PRE] = "%pre",
+		[KS_PRE_INSTALL] = "%pre-install",
+		[KS_POST] = "%post",
+		[KS_ONERROR] = "%onerror",
+		[KS_TRACEBACK] = "%traceback",
+	};
+
+	return names[kind];
 }
 
 size_t ks_script_count(const struct ks_doc *doc)
@@ -382,4 +408,31 @@ void ks_doc_free(struct ks_doc *doc)
 	strv_fini(&doc->names);
 	tdestroy(doc->keys, free);
 	free(doc);
+}
+
+static void warn_of_support(struct ks_doc *doc, const struct ks_cmd *c, unsigned consumers)
+{
+	unsigned used_by = ks_command_used_by(c->grammar, c->name);
+
+	/* What nothing acts on was reported by the parser. */
+	if (used_by != 0 && !(used_by & consumers))
+		ks_warning(doc, c->file, c->line, "'%s' has no effect here", c->name);
+}
+
+void ks_add_support_warnings(struct ks_doc *doc, unsigned consumers)
+{
+	const struct ks_packages *p = &doc->packages;
+
+	for (size_t i = 0; i < ks_commands_count; i++)
+		for (const struct ks_cmd *c = doc->commands[i].first; c; c = c->next)
+			warn_of_support(doc, c, consumers);
+	for (size_t i = 0; i < doc->script_count; i++) {
+		const struct ks_script *s = &doc->scripts[i];
+		const struct ks_command *g = ks_section_find(ks_script_name(s->kind));
+
+		if (g->used_by != 0 && !(g->used_by & consumers))
+			ks_warning(doc, s->file, s->line, "'%s' has no effect here", g->name);
+	}
+	if (p->seen && !(ks_section_find("%packages")->used_by & consumers))
+		ks_warning(doc, p->file, p->line, "'%%packages' has no effect here");
 }

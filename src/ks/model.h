@@ -73,6 +73,9 @@ const struct ks_packages *ks_packages(const struct ks_doc *doc);
 
 enum ks_script_kind { KS_PRE, KS_PRE_INSTALL, KS_POST, KS_ONERROR, KS_TRACEBACK };
 
+/* "%post" */
+const char *ks_script_name(enum ks_script_kind kind);
+
 struct ks_script {
 	enum ks_script_kind kind;
 	char *interpreter; /* "/bin/sh" unless given */

@@ -108,22 +108,12 @@ static void section_fini(struct section *s)
 
 static void close_section(struct parser *ps)
 {
-	static const struct {
-		const char *name;
-		enum ks_script_kind kind;
-	} scripts[] = {
-		{"%pre", KS_PRE},
-		{"%pre-install", KS_PRE_INSTALL},
-		{"%post", KS_POST},
-		{"%onerror", KS_ONERROR},
-		{"%traceback", KS_TRACEBACK},
-	};
 	struct section *s = &ps->section;
 	const char *name = s->grammar ? s->grammar->name : "";
 
-	for (size_t i = 0; i < ARRAY_LEN(scripts); i++)
-		if (str_eq(name, scripts[i].name))
-			add_script(ps->doc, s, scripts[i].kind);
+	for (enum ks_script_kind k = KS_PRE; k <= KS_TRACEBACK; k++)
+		if (str_eq(name, ks_script_name(k)))
+			add_script(ps->doc, s, k);
 	if (str_eq(name, "%certificate"))
 		add_certificate(ps->doc, s);
 	else if (s->grammar && s->grammar->raw)

@@ -482,15 +482,7 @@ static void write_commands(const struct ks_doc *doc, struct strbuf *b)
 
 static void write_script(const struct ks_script *s, struct strbuf *b)
 {
-	static const char *const headers[] = {
-		[KS_PRE] = "%pre",
-		[KS_PRE_INSTALL] = "%pre-install",
-		[KS_POST] = "%post",
-		[KS_ONERROR] = "%onerror",
-		[KS_TRACEBACK] = "%traceback",
-	};
-
-	strbuf_printf(b, "\n%s", headers[s->kind]);
+	strbuf_printf(b, "\n%s", ks_script_name(s->kind));
 	if (s->interpreter[0] && !str_eq(s->interpreter, "/bin/sh"))
 		strbuf_printf(b, " --interpreter=%s", s->interpreter);
 	if (s->nochroot)

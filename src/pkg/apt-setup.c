@@ -191,6 +191,8 @@ static char *config_text(const struct apt_setup *s, const struct pkg_request *re
 			 "Dir::Etc::PreferencesParts \"/dev/null\";\n"
 			 "APT::Architecture \"%s\";\n"
 			 "APT::Architectures { \"%s\"; };\n"
+			 /* Else the cache made here has apt among the essential packages. */
+			 "pkgCacheGen::ForceEssential \",\";\n"
 			 "Acquire::Languages \"none\";\n"
 			 "Acquire::GzipIndexes \"false\";\n"
 			 "Acquire::PDiffs \"false\";\n"
