@@ -40,10 +40,11 @@ image-build:
 	@scripts/setup build image
 	@$(MAKE) --no-print-directory programs
 	@scripts/build-deb $(DEBS)
-	$(AS_ROOT) $(BEDPLATE) image build $(NODE) -o $(IMAGES)
-	$(BEDPLATE) vm run --expect='login: ' --timeout=$(BOOT_WAIT) $(IMAGES)
-	@echo "The image boots to a login prompt. It is here:"
-	@ls -d $(CURDIR)/$(IMAGES)/*.squashfs.img
+	@mkdir -p $(IMAGES)
+	$(AS_ROOT) $(BEDPLATE) image build $(NODE) -o $(IMAGES) >$(IMAGES)/.path
+	$(BEDPLATE) vm run --expect='login: ' --timeout=$(BOOT_WAIT) "$$(cat $(IMAGES)/.path)"
+	@echo 'The image boots to a login prompt. It is here:'
+	@realpath "$$(cat $(IMAGES)/.path)"
 
 check:
 	@scripts/setup all
@@ -51,8 +52,7 @@ check:
 
 lint:
 	@scripts/setup build test
-	@$(MAKE) --no-print-directory programs
-	@scripts/lint $(BUILD)
+	@scripts/lint $(BUILD)-asan
 
 format:
 	@scripts/setup test

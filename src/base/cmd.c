@@ -263,7 +263,7 @@ static int check_status(const struct run *r, struct err *e)
 /* Wait for the end of a child whose pipes are closed but which may still run. */
 static int reap(struct run *r, struct err *e)
 {
-	static const struct timespec nap = {.tv_nsec = 20 * 1000 * 1000};
+	static const struct timespec nap = {.tv_nsec = 20000000L};
 
 	for (;;) {
 		pid_t pid = waitpid(r->pid, &r->c->status, WNOHANG);

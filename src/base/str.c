@@ -23,6 +23,34 @@ char *str_next_word(char **rest, const char *separators)
 	return *word ? word : NULL;
 }
 
+char *str_printable(const char *s)
+{
+	autostrbuf b = {0};
+
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if (c < ' ' || c == 0x7f)
+			strbuf_printf(&b, "\\x%02x", c);
+		else
+			strbuf_putc(&b, *s);
+	}
+	return strbuf_take(&b);
+}
+
+char *str_bytes(uint64_t bytes)
+{
+	static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
+	double n = (double)bytes / 1024;
+	size_t i = 0;
+
+	if (bytes < KIB)
+		return xasprintf("%u bytes", (unsigned)bytes);
+	for (; n >= 1024 && i + 1 < ARRAY_LEN(units); i++)
+		n /= 1024;
+	return xasprintf("%.1f %s", n, units[i]);
+}
+
 char *str_trim(char *s)
 {
 	char *end = s + strlen(s);

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -23,6 +24,12 @@ bool str_ends(const char *s, const char *suffix);
 
 /* Cut the next word off *rest, in place.  NULL when only separators are left. */
 char *str_next_word(char **rest, const char *separators);
+
+/* A copy for the terminal: control characters become \xHH.  The caller frees it. */
+char *str_printable(const char *s) MUST_CHECK;
+
+/* A number of bytes for people: "217.4 MiB".  The caller frees it. */
+char *str_bytes(uint64_t bytes) MUST_CHECK;
 
 /* Cut trailing and skip leading white space, in place. */
 char *str_trim(char *s);

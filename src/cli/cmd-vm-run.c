@@ -12,7 +12,7 @@
 #define EXPECT_STEP     "expect="
 #define SEND_STEP       "send="
 #define EXPECT_SECONDS  600
-#define SECONDS_MAX     (7 * 24 * 60 * 60)
+#define SECONDS_MAX     (7ULL * 24 * 60 * 60)
 #define LAST_LINES      20
 #define IS_STDOUT(file) str_eq(file, "-")
 
@@ -164,18 +164,18 @@ static int open_copy(const struct options *o, char **path, struct err *e)
 }
 
 /* Make one error of what happened on the console and how QEMU ended. */
-static int explain(struct boot *b, const struct console *c, const char *copy, int r, struct err *e)
+static int explain(struct boot *b, const struct console *c, const char *copy, struct err *e)
 {
 	autofree char *lines = console_last_lines(c, LAST_LINES);
 	struct err ended = {0};
 	struct err what = *e;
 
-	if (r == -EPIPE && boot_wait(b, &ended) < 0)
+	if (c->closed && boot_wait(b, &ended) < 0)
 		what = ended;
-	if (r != -EINTR && *lines)
-		fprintf(stderr, "The last lines of the console:\n%s", lines);
-	return err_set(e, what.code, "%s%s%s", what.msg, copy ? "; the whole console is in " : "",
-		copy ? copy : "");
+	if (!*lines)
+		return err_set(e, what.code, "%s", what.msg);
+	fprintf(stderr, "The last lines of the console:\n%s", lines);
+	return err_set(e, what.code, "%s; the whole console is in %s", what.msg, copy);
 }
 
 static int expect(
@@ -190,11 +190,10 @@ static int expect(
 		return copy_fd;
 	console_init(&c, console_fd, copy_fd, (unsigned)seconds);
 	int r = take_steps(&c, &o->steps, p, e);
-	if (r < 0 && r != -EINTR)
-		return explain(b, &c, copy ? copy : o->serial, r, e);
-	if (copy)
+	bool failed = r < 0 && r != -EINTR;
+	if (copy && (!failed || c.tail.len == 0))
 		unlink(copy);
-	return r;
+	return failed ? explain(b, &c, copy ? copy : o->serial, e) : r;
 }
 
 static int talk(struct boot *b, int console_fd, const struct options *o, struct err *e)

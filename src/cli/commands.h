@@ -4,5 +4,11 @@
 
 #include "base/cli.h"
 
+extern const struct cli_command cmd_image_build;
+extern const struct cli_command cmd_image_diff;
+extern const struct cli_command cmd_image_extract;
+extern const struct cli_command cmd_image_inspect;
+extern const struct cli_command cmd_image_verify;
 extern const struct cli_command cmd_kickstart_check;
 extern const struct cli_command cmd_kickstart_dump;
+extern const struct cli_command cmd_vm_run;

@@ -3,8 +3,14 @@
 #include "cli/commands.h"
 
 static const struct cli_command *const commands[] = {
+	&cmd_image_build,
+	&cmd_image_diff,
+	&cmd_image_extract,
+	&cmd_image_inspect,
+	&cmd_image_verify,
 	&cmd_kickstart_check,
 	&cmd_kickstart_dump,
+	&cmd_vm_run,
 };
 
 static const struct cli_program program = {

@@ -69,6 +69,14 @@ int ext4_work_add(struct ext4_work *w, uint64_t bytes, struct err *e) MUST_CHECK
 /* Nodes that an extent tree over these runs needs beside the inode. */
 size_t ext4_node_count(const struct block_runs *runs);
 
+/*
+ * Find for each place of l the one of prev at one of its paths; where there is none, at a path that
+ * differs in its numbers only, as a new version of a kernel's modules or of a library has it.  old
+ * has an element for each place of l, and keeps NULL where nothing is found.
+ */
+void ext4_match(
+	const struct ext4_layout *l, const struct ext4_layout *prev, const struct ext4_place **old);
+
 /* Decide on a place for everything.  Each entry of the tree has the path of the same index. */
 int ext4_layout_make(struct tree *t, const struct dir_index *ix, const struct ext4_params *p,
 	struct ext4_work *w, struct ext4_layout **out, struct err *e) MUST_CHECK;

@@ -15,7 +15,11 @@ struct map {
 	struct ext4_place *place;
 	uint64_t next;  /* the lowest logical block that may come next */
 	uint64_t limit; /* behind the last logical block */
-	size_t node_room;
+	/* Nodes found, by depth: 0 maps content. */
+	struct node_list {
+		uint32_t *items;
+		size_t count, room;
+	} nodes[EXTENT_MAX_DEPTH];
 };
 
 static int damaged(const struct map *m, const char *what, struct err *e)
@@ -31,9 +35,9 @@ static bool is_inside(const struct map *m, uint64_t start, uint64_t count)
 	return start > first && start < end && count <= end - start;
 }
 
-static int read_node(struct map *m, uint64_t block, uint8_t *out, struct err *e)
+static int read_node(struct map *m, uint64_t block, unsigned depth, uint8_t *out, struct err *e)
 {
-	struct ext4_place *p = m->place;
+	struct node_list *l = &m->nodes[depth];
 	errcode_t code;
 
 	if (!is_inside(m, block, 1))
@@ -41,11 +45,11 @@ static int read_node(struct map *m, uint64_t block, uint8_t *out, struct err *e)
 	if (m->budget->nodes == 0)
 		return damaged(m, "more maps than blocks", e);
 	m->budget->nodes--;
-	if (p->node_count == m->node_room) {
-		m->node_room = MAX(4, 2 * m->node_room);
-		p->nodes = xrealloc(p->nodes, m->node_room * sizeof(*p->nodes));
+	if (l->count == l->room) {
+		l->room = MAX(1, 2 * l->room);
+		l->items = xrealloc(l->items, l->room * sizeof(*l->items));
 	}
-	p->nodes[p->node_count++] = (uint32_t)block;
+	l->items[l->count++] = (uint32_t)block;
 
 	code = io_channel_read_blk64(m->fs->io, block, 1, out);
 	return code ? ext4_io_error(m->io, code, "reading a map", e) : 0;
@@ -106,8 +110,8 @@ static int read_extents(
 			continue;
 		}
 		memcpy(&x, data + i * sizeof(x), sizeof(x));
-		r = read_node(
-			m, (uint64_t)le16_get(x.node_hi) << 32 | le32_get(x.node_lo), below, e);
+		r = read_node(m, (uint64_t)le16_get(x.node_hi) << 32 | le32_get(x.node_lo),
+			depth - 1, below, e);
 		if (r == 0)
 			r = read_extents(m, below, block_bytes, depth - 1, e);
 	}
@@ -129,7 +133,7 @@ static int read_pointers(struct map *m, uint64_t block, unsigned depth, struct e
 		return 0;
 	}
 	data = xcalloc(1, block_bytes);
-	r = read_node(m, block, data, e);
+	r = read_node(m, block, depth, data, e);
 	for (size_t i = 0; r == 0 && i < count && m->next < m->limit; i++) {
 		le32 pointer;
 
@@ -157,6 +161,40 @@ static int read_block_list(struct map *m, const struct ext2_inode *inode, struct
 	return r;
 }
 
+/* Hand the nodes over in the order in which the writer takes them: level by level, leaves first. */
+static void take_nodes(struct map *m)
+{
+	struct ext4_place *p = m->place;
+	size_t count = 0;
+
+	for (unsigned depth = 0; depth < EXTENT_MAX_DEPTH; depth++)
+		count += m->nodes[depth].count;
+	if (count > 0)
+		p->nodes = xcalloc(count, sizeof(*p->nodes));
+	for (unsigned depth = 0; depth < EXTENT_MAX_DEPTH; depth++) {
+		struct node_list *l = &m->nodes[depth];
+
+		for (size_t i = 0; i < l->count; i++)
+			p->nodes[p->node_count++] = l->items[i];
+		free(l->items);
+	}
+}
+
+static int read_map(struct map *m, const struct ext2_inode *inode, struct err *e)
+{
+	struct disk_extent_header h;
+
+	if (m->limit > UINT32_MAX)
+		return damaged(m, "too large", e);
+	if (!(inode->i_flags & EXT4_EXTENTS_FL))
+		return read_block_list(m, inode, e);
+	memcpy(&h, inode->i_block, sizeof(h));
+	if (le16_get(h.depth) > EXTENT_MAX_DEPTH)
+		return damaged(m, "extent tree too deep", e);
+	return read_extents(
+		m, (const uint8_t *)inode->i_block, sizeof(inode->i_block), le16_get(h.depth), e);
+}
+
 int ext4_map_read(ext2_filsys fs, const struct ext2_inode *inode, struct ext4_map_budget *budget,
 	struct ext4_place *p, struct err *e)
 {
@@ -168,15 +206,8 @@ int ext4_map_read(ext2_filsys fs, const struct ext2_inode *inode, struct ext4_ma
 		.place = p,
 		.limit = size / fs->blocksize + (size % fs->blocksize != 0),
 	};
-	struct disk_extent_header h;
+	int r = read_map(&m, inode, e);
 
-	if (m.limit > UINT32_MAX)
-		return damaged(&m, "too large", e);
-	if (!(inode->i_flags & EXT4_EXTENTS_FL))
-		return read_block_list(&m, inode, e);
-	memcpy(&h, inode->i_block, sizeof(h));
-	if (le16_get(h.depth) > EXTENT_MAX_DEPTH)
-		return damaged(&m, "extent tree too deep", e);
-	return read_extents(
-		&m, (const uint8_t *)inode->i_block, sizeof(inode->i_block), le16_get(h.depth), e);
+	take_nodes(&m);
+	return r;
 }

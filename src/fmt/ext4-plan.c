@@ -139,30 +139,6 @@ static int measure_all(struct plan *pl, struct err *e)
 	return 0;
 }
 
-/* Find for each place the one that the previous layout has at one of its paths. */
-static void match_previous(struct plan *pl)
-{
-	const struct ext4_layout *l = pl->l, *prev = pl->params->previous;
-	size_t i = 0, k = 0;
-
-	pl->old = xcalloc(l->place_count, sizeof(*pl->old));
-	if (!prev)
-		return;
-	autofree bool *given = xcalloc(prev->place_count + 1, sizeof(*given));
-	while (i < l->path_count && k < prev->path_count) {
-		int order = tree_path_compare(l->paths[i], prev->paths[k]);
-
-		if (order == 0 && !pl->old[l->place_of[i]] && !given[prev->place_of[k]]) {
-			pl->old[l->place_of[i]] = &prev->places[prev->place_of[k]];
-			given[prev->place_of[k]] = true;
-		}
-		if (order <= 0)
-			i++;
-		if (order >= 0)
-			k++;
-	}
-}
-
 static uint64_t blocks_needed(const struct ext4_layout *l)
 {
 	uint64_t n = 0;
@@ -455,9 +431,10 @@ int ext4_layout_make(struct tree *t, const struct dir_index *ix, const struct ex
 
 	if (r < 0)
 		return r;
-	match_previous(&pl);
-	autofree const struct ext4_place **old = pl.old;
-
+	autofree const struct ext4_place **old = xcalloc(l->place_count, sizeof(*old));
+	pl.old = old;
+	if (p->previous)
+		ext4_match(l, p->previous, old);
 	r = place_all(&pl, p->size_bytes, e);
 	if (r == -ENOSPC && p->size_bytes != 0)
 		return explain_no_space(&pl, e);

@@ -268,14 +268,18 @@ struct level {
 	uint16_t depth;
 };
 
-static uint32_t put_extents(const struct block_runs *runs, struct level *level)
+static size_t extent_count_max(const struct block_runs *runs)
 {
-	uint32_t blocks = 0;
-	size_t room = 0;
+	size_t n = 1;
 
 	for (size_t i = 0; i < runs->count; i++)
-		room += runs->items[i].count / EXTENT_MAX_BLOCKS + 1;
-	level->items = xcalloc(room + 1, sizeof(*level->items));
+		n += runs->items[i].count / EXTENT_MAX_BLOCKS + 1;
+	return n;
+}
+
+/* The lowest level: the content's own extents.  Returns the number of their blocks. */
+static uint64_t put_extents(const struct block_runs *runs, struct level *level)
+{
 	for (size_t i = 0; i < runs->count; i++) {
 		const struct block_run *run = &runs->items[i];
 
@@ -286,9 +290,8 @@ static uint32_t put_extents(const struct block_runs *runs, struct level *level)
 					(uint16_t)MIN(EXTENT_MAX_BLOCKS, run->count - at)),
 				.start_lo = le32_put(run->start + at),
 			};
-		blocks += run->count;
 	}
-	return blocks;
+	return block_runs_total(runs);
 }
 
 static void put_node(const struct level *level, size_t first, size_t room, uint8_t *out)
@@ -331,10 +334,10 @@ static int raise_level(struct writer *w, struct level *level, const uint32_t *no
 static int write_extents(
 	struct writer *w, const struct ext4_place *p, struct ext2_inode_large *inode, struct err *e)
 {
-	struct level level = {0};
+	autofree struct disk_extent *items = xcalloc(extent_count_max(&p->runs), sizeof(*items));
+	struct level level = {.items = items};
 	size_t node = 0;
 	uint64_t sectors = put_extents(&p->runs, &level);
-	autofree struct disk_extent *items = level.items;
 
 	while (level.count > EXTENTS_IN_INODE) {
 		size_t nodes = (level.count + EXTENTS_IN_NODE - 1) / EXTENTS_IN_NODE;

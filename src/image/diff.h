@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "base/progress.h"
+#include "base/str.h"
 #include "image/image.h"
 #include "image/manifest.h"
 

@@ -9,9 +9,9 @@
 #include "base/str.h"
 #include "base/xalloc.h"
 
-#define FILES_HEADER       "bedplate-files 1"
-#define FILES_XATTRS_MAX   4096
-#define FILES_VALUE_MAX    (64 * KIB)
+#define FILES_HEADER     "bedplate-files 1"
+#define FILES_XATTRS_MAX 4096
+#define FILES_VALUE_MAX  (64 * KIB)
 
 static const struct {
 	char letter;
@@ -79,8 +79,7 @@ static void copy_entry(struct files *f, const struct tree_entry *en)
 		};
 }
 
-static int hash_entry(
-	struct tree *t, size_t i, struct files *f, struct err *e)
+static int hash_entry(struct tree *t, size_t i, struct files *f, struct err *e)
 {
 	const struct tree_entry *en = &t->entries[i];
 	autoptr(source) s = NULL;
@@ -165,8 +164,8 @@ static void put_line(
 
 	strbuf_putc(b, '/');
 	put_escaped(b, en->path, '\\');
-	strbuf_printf(b, " %c %o %u:%u ", type_letter(en->mode), en->mode & 07777, en->uid,
-		en->gid);
+	strbuf_printf(
+		b, " %c %o %u:%u ", type_letter(en->mode), en->mode & 07777, en->uid, en->gid);
 	if (S_ISREG(en->mode))
 		strbuf_printf(b, "%" PRIu64, en->size_bytes);
 	else if (S_ISCHR(en->mode) || S_ISBLK(en->mode))
@@ -344,8 +343,8 @@ static bool parse_xattr(char *s, struct files_entry *en)
 	if (hex_parse(value, data, len, NULL) < 0)
 		return false;
 	en->xattrs = xrealloc(en->xattrs, (en->xattr_count + 1) * sizeof(*en->xattrs));
-	en->xattrs[en->xattr_count++] =
-		(struct xattr){.name = xstrdup(s), .value = take_ptr(data), .len = len};
+	en->xattrs[en->xattr_count++] = (struct xattr){
+		.name = xstrdup(s), .value = take_ptr(data), .len = len};
 	return true;
 }
 

@@ -54,8 +54,7 @@ static int find_in_folder(const char *folder, char **out, struct err *e)
 		found = names.items[i];
 	}
 	if (!found)
-		return err_set(
-			e, ENOENT, "no image in '%s': no file *" IMAGE_SUFFIX, folder);
+		return err_set(e, ENOENT, "no image in '%s': no file *" IMAGE_SUFFIX, folder);
 	*out = xasprintf("%s/%s", folder, found);
 	return 0;
 }
@@ -226,8 +225,8 @@ const struct tree_entry *image_resolve(const struct tree *t, const char *path)
 	return en;
 }
 
-int image_read(struct tree *t, const char *path, size_t max_bytes, char **out, size_t *len,
-	struct err *e)
+int image_read(
+	struct tree *t, const char *path, size_t max_bytes, char **out, size_t *len, struct err *e)
 {
 	const struct tree_entry *en = image_resolve(t, path);
 	autoptr(source) s = NULL;
@@ -235,8 +234,8 @@ int image_read(struct tree *t, const char *path, size_t max_bytes, char **out, s
 	if (!en || !S_ISREG(en->mode))
 		return err_set(e, ENOENT, "no file '%s' in the image", path);
 	if (en->size_bytes > max_bytes)
-		return err_set(e, EFBIG, "'%s' in the image is larger than %zu bytes", path,
-			max_bytes);
+		return err_set(
+			e, EFBIG, "'%s' in the image is larger than %zu bytes", path, max_bytes);
 	int r = tree_open(t, en, &s, e);
 	if (r < 0)
 		return r;
@@ -293,8 +292,8 @@ static const struct tree_entry *find_file(
 {
 	for (size_t i = 0; i < count; i++) {
 		const char *at = strchr(patterns[i], '%');
-		autofree char *path =
-			xasprintf("%.*s%s%s", (int)(at - patterns[i]), patterns[i], release, at + 1);
+		autofree char *path = xasprintf(
+			"%.*s%s%s", (int)(at - patterns[i]), patterns[i], release, at + 1);
 		const struct tree_entry *en = image_resolve(t, path);
 
 		if (en && S_ISREG(en->mode) && en->size_bytes > 0)
@@ -331,7 +330,7 @@ static int copy_entry(struct tree *t, const struct tree_entry *en, int fd, struc
 	autoptr(source) s = NULL;
 	int r = tree_open(t, en, &s, e);
 
-	return r < 0 ? r : extract_source(s, fd, NULL, NULL, e);
+	return r < 0 ? r : extract_source(s, fd, NULL, e);
 }
 
 int image_boot_files(struct image *img, int kernel_fd, int initramfs_fd, struct err *e)

@@ -65,5 +65,5 @@ void image_kernels(const struct tree *t, struct strv *out);
  */
 int image_boot_entries(const struct tree *t, const struct tree_entry **kernel,
 	const struct tree_entry **initramfs, char **release, struct err *e) MUST_CHECK;
-/* Write them to two descriptors.  -ENOENT when either is missing. */
+/* Write them to two empty regular files.  -ENOENT when either is missing. */
 int image_boot_files(struct image *img, int kernel_fd, int initramfs_fd, struct err *e) MUST_CHECK;

@@ -1,22 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "image/manifest.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/str.h"
 #include "base/xalloc.h"
 
-#define KERNELS_MAX   1000
-#define STRING_MAX    4096
-#define NAME_MAX_LEN  255
+#define KERNELS_MAX  1000
+#define STRING_MAX   4096
+#define NAME_MAX_LEN 255
 
 void manifest_fini(struct manifest *m)
 {
-	struct manifest_file *files[] = {
-		&m->liveimg, &m->rootfs, &m->files, &m->sbom, &m->recipe};
+	struct manifest_file *files[] = {&m->liveimg, &m->rootfs, &m->files, &m->sbom, &m->recipe};
 	char *strings[] = {m->name, m->version, m->arch, m->rootfs_type, m->verity.salt,
 		m->previous_name, m->previous_version, m->tool};
 
@@ -74,23 +73,6 @@ void manifest_sort(struct manifest *m)
 		qsort(m->packages, m->package_count, sizeof(*m->packages), compare_packages);
 }
 
-/* JSON is UTF-8; a name that is not gets a '?' for each byte that cannot stand. */
-static json_t *text(const char *s)
-{
-	json_t *j;
-
-	if (!s)
-		return json_null();
-	j = json_string(s);
-	if (j)
-		return j;
-	autofree char *copy = xstrdup(s);
-	for (char *c = copy; *c; c++)
-		if (*c & 0x80)
-			*c = '?';
-	return json_string(copy);
-}
-
 static json_t *hash(const uint8_t sha[SHA256_BYTES])
 {
 	char hex[SHA256_HEX_BYTES];
@@ -116,7 +98,7 @@ static json_t *format_file(const struct manifest_file *f, bool with_size)
 	if (!f->file)
 		return json_null();
 	o = json_object();
-	put(o, "file", text(f->file));
+	put(o, "file", json_text(f->file));
 	if (with_size)
 		put(o, "size", number(f->size_bytes));
 	put(o, "sha256", hash(f->sha256));
@@ -133,7 +115,7 @@ static json_t *format_verity(const struct manifest_verity *v)
 	put(o, "root_hash", hash(v->root_hash));
 	put(o, "data_size", number(v->data_bytes));
 	put(o, "hash_offset", number(v->hash_offset));
-	put(o, "salt", text(v->salt ? v->salt : ""));
+	put(o, "salt", json_text(v->salt ? v->salt : ""));
 	put(o, "fec_offset", number(v->fec_offset));
 	put(o, "fec_roots", number(v->fec_roots));
 	return o;
@@ -146,7 +128,7 @@ static json_t *format_kernels(const struct manifest *m)
 	for (size_t i = 0; i < m->kernel_count; i++) {
 		json_t *o = json_object();
 
-		put(o, "release", text(m->kernels[i].release));
+		put(o, "release", json_text(m->kernels[i].release));
 		put(o, "kernel_size", number(m->kernels[i].kernel_bytes));
 		put(o, "initramfs_size", number(m->kernels[i].initramfs_bytes));
 		json_array_append_new(a, o);
@@ -162,15 +144,15 @@ static json_t *format_packages(const struct manifest *m)
 		const struct manifest_package *p = &m->packages[i];
 		json_t *o = json_object();
 
-		put(o, "name", text(p->name));
-		put(o, "version", text(p->version));
-		put(o, "arch", text(p->arch));
+		put(o, "name", json_text(p->name));
+		put(o, "version", json_text(p->version));
+		put(o, "arch", json_text(p->arch));
 		if (p->source)
-			put(o, "source", text(p->source));
+			put(o, "source", json_text(p->source));
 		if (p->source_version)
-			put(o, "source_version", text(p->source_version));
+			put(o, "source_version", json_text(p->source_version));
 		if (p->origin)
-			put(o, "origin", text(p->origin));
+			put(o, "origin", json_text(p->origin));
 		json_array_append_new(a, o);
 	}
 	return a;
@@ -183,8 +165,8 @@ static json_t *format_layout(const struct manifest *m)
 	if (!m->previous_name)
 		return json_null();
 	o = json_object();
-	put(o, "name", text(m->previous_name));
-	put(o, "version", text(m->previous_version ? m->previous_version : ""));
+	put(o, "name", json_text(m->previous_name));
+	put(o, "version", json_text(m->previous_version ? m->previous_version : ""));
 	return o;
 }
 
@@ -193,11 +175,11 @@ char *manifest_format(const struct manifest *m)
 	json_t *o = json_object();
 
 	put(o, "manifest_version", number(MANIFEST_VERSION));
-	put(o, "name", text(m->name));
-	put(o, "version", text(m->version));
-	put(o, "arch", text(m->arch));
+	put(o, "name", json_text(m->name));
+	put(o, "version", json_text(m->version));
+	put(o, "arch", json_text(m->arch));
 	put(o, "source_date", json_integer(m->source_date));
-	put(o, "rootfs_type", text(m->rootfs_type));
+	put(o, "rootfs_type", json_text(m->rootfs_type));
 	put(o, "liveimg", format_file(&m->liveimg, true));
 	put(o, "rootfs", format_file(&m->rootfs, true));
 	put(o, "verity", format_verity(&m->verity));
@@ -207,11 +189,11 @@ char *manifest_format(const struct manifest *m)
 	put(o, "sbom", format_file(&m->sbom, true));
 	put(o, "recipe", format_file(&m->recipe, false));
 	put(o, "previous", format_layout(m));
-	put(o, "tool", text(m->tool));
+	put(o, "tool", json_text(m->tool));
 
-	autofree char *body = json_dumps(o, JSON_SORT_KEYS | JSON_INDENT(2));
+	char *text = json_format(o);
 	json_decref(o);
-	return xasprintf("%s\n", body);
+	return text;
 }
 
 /* Reading.  Each get_ function takes one field of o; what is wrong is told once, by the first. */
@@ -294,8 +276,9 @@ static void get_hash(struct reader *rd, const char *key, uint8_t out[SHA256_BYTE
 {
 	const json_t *j = get(rd, key, false);
 
-	if (j && (!json_is_string(j) ||
-			 hex_parse(json_string_value(j), out, SHA256_BYTES, NULL) < 0))
+	if (j &&
+		(!json_is_string(j) ||
+			hex_parse(json_string_value(j), out, SHA256_BYTES, NULL) < 0))
 		wrong(rd, key, "is not a SHA-256 digest");
 }
 
@@ -314,8 +297,8 @@ static bool enter(struct reader *rd, const char *key, const char *where, struct 
 	return true;
 }
 
-static void get_file(
-	struct reader *rd, const char *key, const char *where, bool with_size, struct manifest_file *out)
+static void get_file(struct reader *rd, const char *key, const char *where, bool with_size,
+	struct manifest_file *out)
 {
 	struct reader sub;
 
@@ -429,8 +412,8 @@ static int read_manifest(const json_t *o, struct manifest *m, struct err *e)
 		return err_set(e, EBADMSG, "not a manifest");
 	uint64_t version = get_number(&rd, "manifest_version", INT64_MAX);
 	if (rd.r == 0 && version != MANIFEST_VERSION)
-		return err_set(e, EBADMSG, "manifest version %ju is not supported",
-			(uintmax_t)version);
+		return err_set(
+			e, EBADMSG, "manifest version %ju is not supported", (uintmax_t)version);
 	m->name = get_word(&rd, "name");
 	m->version = get_word(&rd, "version");
 	m->arch = get_word(&rd, "arch");

@@ -21,7 +21,7 @@
 		fn(*p);                                                                            \
 	}
 
-static void free_certs(STACK_OF(X509) *certs)
+static void free_certs(STACK_OF(X509) * certs)
 {
 	sk_X509_pop_free(certs, X509_free);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sys/verity.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <libcryptsetup.h>
 #include <stdio.h>
@@ -9,13 +10,10 @@
 
 #include "base/cleanup.h"
 #include "base/hash.h"
-#include "base/xalloc.h"
+#include "sys/verity-fec.h"
 
 #define BLOCK_BYTES      4096
-#define SUPER_BYTES      512 /* of the hash area; the tree starts at the next block */
 #define UUID_TEXT_BYTES  37
-#define FEC_ROOTS_MIN    2
-#define FEC_ROOTS_MAX    24
 #define DIGEST_BYTES     32
 #define DIGESTS_IN_BLOCK (BLOCK_BYTES / DIGEST_BYTES)
 
@@ -92,15 +90,13 @@ static int format(struct crypt_device *cd, const struct verity_params *p,
 	return r < 0 ? lib_error(log, r, "making the hash tree", e) : 0;
 }
 
-int verity_append(
-	const char *path, const struct verity_params *p, struct verity_result *out, struct err *e)
+/* The tree through libcryptsetup. */
+static int append_tree(const char *path, const struct verity_params *p,
+	uint8_t root_hash[DIGEST_BYTES], struct err *e)
 {
-	uint64_t hash_end = p->data_bytes + BLOCK_BYTES +
-		tree_blocks(p->data_bytes / BLOCK_BYTES) * BLOCK_BYTES;
 	struct crypt_params_verity v = {
 		.hash_name = "sha256",
 		.data_device = path,
-		.fec_device = p->fec_roots ? path : NULL,
 		.salt = (const char *)p->salt,
 		.salt_size = sizeof(p->salt),
 		.hash_type = 1,
@@ -108,34 +104,66 @@ int verity_append(
 		.hash_block_size = BLOCK_BYTES,
 		.data_size = p->data_bytes / BLOCK_BYTES,
 		.hash_area_offset = p->data_bytes,
-		.fec_area_offset = p->fec_roots ? hash_end : 0,
-		.fec_roots = p->fec_roots,
 		.flags = CRYPT_VERITY_CREATE_HASH,
 	};
-	struct verity_result done = {.hash_offset = p->data_bytes};
 	autoptr(crypt_device) cd = NULL;
 	struct lib_log log = {0};
-	size_t len = sizeof(done.root_hash);
-	struct stat st;
+	size_t len = DIGEST_BYTES;
 	int r;
 
-	r = check_params(path, p, e);
-	if (r < 0)
-		return err_wrap(e, r, "'%s'", path);
 	r = crypt_init(&cd, path);
 	if (r < 0)
-		return lib_error(&log, r, path, e);
+		return lib_error(&log, r, "opening it", e);
 	r = format(cd, p, &v, &log, e);
 	if (r < 0)
-		return err_wrap(e, r, "'%s'", path);
-	r = crypt_volume_key_get(cd, CRYPT_ANY_SLOT, (char *)done.root_hash, &len, NULL, 0);
-	if (r < 0 || len != sizeof(done.root_hash))
+		return r;
+	r = crypt_volume_key_get(cd, CRYPT_ANY_SLOT, (char *)root_hash, &len, NULL, 0);
+	if (r < 0 || len != DIGEST_BYTES)
 		return lib_error(&log, r < 0 ? r : -EPROTO, "asking for the root hash", e);
+	return 0;
+}
 
-	if (stat(path, &st) < 0)
-		return err_errno(e, "'%s'", path);
-	done.fec_offset = v.fec_area_offset;
-	done.total_bytes = (uint64_t)st.st_size;
+static int append_fec(
+	const char *path, const struct verity_params *p, struct verity_result *out, struct err *e)
+{
+	struct fec_areas areas = {
+		.data_bytes = p->data_bytes,
+		.tree_offset = p->data_bytes + BLOCK_BYTES,
+		.tree_bytes = out->total_bytes - p->data_bytes - BLOCK_BYTES,
+		.fec_offset = out->total_bytes,
+		.roots = p->fec_roots,
+	};
+	autofd int fd = open(path, O_RDWR | O_CLOEXEC);
+	uint64_t bytes;
+	int r;
+
+	if (fd < 0)
+		return err_errno(e, "opening it");
+	r = fec_append(fd, &areas, &bytes, e);
+	if (r < 0)
+		return r;
+	out->fec_offset = areas.fec_offset;
+	out->total_bytes += bytes;
+	return 0;
+}
+
+int verity_append(
+	const char *path, const struct verity_params *p, struct verity_result *out, struct err *e)
+{
+	uint64_t tree = tree_blocks(p->data_bytes / BLOCK_BYTES) * BLOCK_BYTES;
+	struct verity_result done = {.hash_offset = p->data_bytes};
+	int r = check_params(path, p, e);
+
+	if (r == 0)
+		r = append_tree(path, p, done.root_hash, e);
+	/* A superblock alone is shorter than the block it has. */
+	done.total_bytes = p->data_bytes + BLOCK_BYTES + tree;
+	if (r == 0 && truncate(path, (off_t)done.total_bytes) < 0)
+		r = err_errno(e, "making it whole blocks");
+	if (r == 0 && p->fec_roots != 0)
+		r = append_fec(path, p, &done, e);
+	if (r < 0)
+		return err_wrap(e, r, "'%s'", path);
 	*out = done;
 	return 0;
 }

@@ -326,7 +326,7 @@ static void attributes_have_limits(void **state)
 	static const struct tree_ops ops = {0};
 	autoptr(tree) t = tree_new(&ops, NULL);
 
-	*x = (struct xattr){xstrdup("user.x"), xcalloc(1, 5000), 5000};
+	*x = (struct xattr){xstrdup("user.x"), xcalloc(1, 5004), 5004};
 	list[0].path = xstrdup("");
 	tree_add(t, &list[0]);
 	assert_fails(
@@ -350,14 +350,21 @@ static void foreign_images_are_read(void **state)
 	const struct scene *s = *state;
 	autofree char *folder = scene_path(s, "t");
 
+	autofree char *shared = scene_path(s, "t/shared");
+	autofree char *lost = scene_path(s, "t/lost+found");
+
 	make_everything(s);
-	RUN("rmdir", xasprintf("%s/lost+found", folder));
-	RUN("mkdir", "-m700", xasprintf("%s/lost+found", folder));
+	autofree char *link = scene_path(s, "t/link-4095");
+
+	/* mke2fs makes its own with this mode; a block of 1024 bytes has no room for the others. */
+	assert_int_equal(unlink(link), 0);
+	assert_int_equal(chmod(lost, 0700), 0);
+	assert_int_equal(removexattr(shared, "user.large"), 0);
 	scene_file(s, "t/large", 70 << 20, 9);
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
 		autofree char *image = xasprintf("%s/image-%zu", s->root, i);
 		autofree char *script = xasprintf(
-			"mke2fs -q -F %s -d %s %s 200M 2>&1", kinds[i], folder, image);
+			"mke2fs -q -F %s -d %s %s 200M", kinds[i], folder, image);
 		autoptr(tree) want = scene_scan(s, "t");
 		autoptr(tree) got = NULL;
 		autoptr(source) src = NULL;
@@ -370,8 +377,7 @@ static void foreign_images_are_read(void **state)
 		for (size_t k = 0; k < want->count; k++) {
 			const struct tree_entry *x = &want->entries[k], *y = &got->entries[k];
 
-			assert_string_equal(x->path, y->path);
-			assert_int_equal(x->size_bytes, y->size_bytes);
+			assert_same_entry(x, y);
 			if (S_ISREG(x->mode) && x->link_of == k)
 				assert_same_content(want, x, got, y);
 		}

@@ -19,8 +19,8 @@ refused() {
 }
 
 nothing_left() {
-	! ls "$work/none" 2>/dev/null | grep . || fail "output of a failed build"
-	! ls "$cache/stages" | grep '\.work$' || fail "half a stage in the cache"
+	! find "$work/none" -mindepth 1 2>/dev/null | grep . || fail "output of a failed build"
+	! find "$cache/stages" -name '*.work' | grep . || fail "half a stage in the cache"
 	! grep -F "$cache" /proc/self/mountinfo || fail "something is still mounted"
 }
 

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/json.h"
+
+#include <stdio.h>
+
+#include "base/cleanup.h"
+#include "base/xalloc.h"
+
+json_t *json_text(const char *s)
+{
+	json_t *j = s ? json_string(s) : json_null();
+
+	if (j)
+		return j;
+	autofree char *copy = xstrdup(s);
+	for (char *c = copy; *c; c++)
+		if (*c & 0x80)
+			*c = '?';
+	return json_string(copy);
+}
+
+char *json_format(const json_t *j)
+{
+	autofree char *body = json_dumps(j, JSON_SORT_KEYS | JSON_INDENT(2));
+
+	return xasprintf("%s\n", body ? body : "null");
+}
+
+void json_print(json_t *j)
+{
+	autofree char *text = json_format(j);
+
+	fputs(text, stdout);
+	json_decref(j);
+}
