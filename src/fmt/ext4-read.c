@@ -89,13 +89,14 @@ static int file_next_data(
 {
 	struct file_source *f = (struct file_source *)s;
 	size_t i = find_run(f->runs, off / f->block_bytes);
-	const struct block_run *run = f->runs->items + i;
+	const struct block_run *run;
 	uint64_t next;
 
 	if (i == f->runs->count) {
 		*start = *end = s->size_bytes;
 		return 0;
 	}
+	run = &f->runs->items[i];
 	*start = MIN(MAX(off, run->logical * f->block_bytes), s->size_bytes);
 	next = (uint64_t)run->logical + run->count;
 	for (i++; i < f->runs->count && f->runs->items[i].logical == next; i++)

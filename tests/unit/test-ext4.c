@@ -195,6 +195,7 @@ static void zeros_become_holes(void **state)
 
 	scene_folder(s, "t");
 	make_sparse(s);
+	scene_file(s, "t/short", 5, 1);
 	scene_build(s, "t", "image", NULL);
 	image = scene_open(s, "image");
 	assert_ok(ext4_tree_open(image, &t, &e), e);
@@ -212,6 +213,12 @@ static void zeros_become_holes(void **state)
 	assert_ok(tree_open(t, tree_find(t, "zeros"), &f, &e), e);
 	assert_ok(source_next_data(f, 0, &start, &end, &e), e);
 	assert_int_equal(start, 100000);
+	source_free(take_ptr(f));
+
+	assert_ok(tree_open(t, tree_find(t, "short"), &f, &e), e);
+	assert_ok(source_next_data(f, 0, &start, &end, &e), e);
+	assert_int_equal(start, 0);
+	assert_int_equal(end, 5);
 }
 
 static uint32_t super_time(const struct scene *s, const char *image, uint64_t off)
