@@ -35,6 +35,14 @@ static bool all_have_values(const struct ks_cmd *c, const char *options)
 	return true;
 }
 
+/* Most options of most lines have nothing to print: find that out first. */
+static bool has_something(const struct ks_cmd *c, const char *option)
+{
+	size_t i = ks_opt_dest(c->grammar, ks_opt_find(c->grammar, option));
+
+	return ks_value_find(c, i) || c->grammar->opts[i].value;
+}
+
 static bool differs_from_default(const struct ks_cmd *c, const char *option)
 {
 	const struct ks_opt *o = &c->grammar->opts[ks_opt_find(c->grammar, option)];
@@ -107,7 +115,7 @@ void ks_write_options(const struct ks_cmd *c, struct strbuf *b)
 	const struct ks_command *g = c->grammar;
 
 	for (size_t i = 0; i < g->out_count; i++)
-		if (all_have_values(c, g->out[i].only_with))
+		if (has_something(c, g->out[i].name) && all_have_values(c, g->out[i].only_with))
 			add_option(c, &g->out[i], b);
 }
 
