@@ -40,7 +40,8 @@ grep -q '^Running:  live, changes are lost' "$work/console" ||
 
 # What was written is not in the image, and nothing of the run is left.
 [ "$(sha256sum <"$image")" = "$before" ] || fail "the image has changed"
-[ -z "$(find "$work" -name 'bedplate-*')" ] || fail "left behind: $(find "$work" -name 'bedplate-*')"
+left=$(find "$work" -mindepth 1 -name 'bedplate-*')
+[ -z "$left" ] || fail "left behind: $left"
 
 # The same image with UEFI firmware.
 boot --uefi --expect='EFI stub' --expect='login: '
