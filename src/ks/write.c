@@ -489,7 +489,7 @@ static int compare_order(const void *a, const void *b)
 
 static void write_commands(const struct ks_doc *doc, struct strbuf *b)
 {
-	const struct ks_command *sorted[KS_COMMANDS_MAX];
+	const struct ks_command *sorted[KS_COMMANDS_MAX] = {0};
 	size_t count = 0;
 
 	for (size_t i = 0; i < ks_commands_count; i++)
