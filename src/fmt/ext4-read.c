@@ -66,7 +66,7 @@ static int file_read_at(struct source *s, void *buf, size_t len, uint64_t off, s
 		uint64_t start = run ? run->logical * f->block_bytes : UINT64_MAX;
 		size_t n;
 
-		if (off < start) {
+		if (!run || off < start) {
 			n = (size_t)MIN(len, start - off);
 			memset(out, 0, n);
 		} else {
@@ -510,7 +510,7 @@ int ext4_tree_open(struct source *image, struct tree **out, struct err *e)
 {
 	autoptr(tree) t = NULL;
 	struct reader *rd;
-	uint64_t size;
+	uint64_t size = 0;
 	int r = check_super(image, &size, e);
 
 	if (r < 0)

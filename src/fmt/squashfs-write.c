@@ -362,6 +362,24 @@ static int end_image(struct writer *w, sqfs_super_t *super, struct err *e)
 	return 0;
 }
 
+/*
+ * libsquashfs stores metadata compressed whenever its compressor gives anything, and 1.2's lz4 gives
+ * more than it got when a table has only a few bytes.  unsquashfs refuses that.
+ */
+struct meta_compressor {
+	sqfs_compressor_t base; /* only do_block() is called */
+	sqfs_compressor_t *real;
+};
+
+static sqfs_s32 compress_meta(
+	sqfs_compressor_t *cmp, const sqfs_u8 *in, sqfs_u32 len, sqfs_u8 *out, sqfs_u32 room)
+{
+	sqfs_compressor_t *real = ((struct meta_compressor *)cmp)->real;
+	sqfs_s32 n = real->do_block(real, in, len, out, room);
+
+	return n > 0 && (sqfs_u32)n >= len ? 0 : n;
+}
+
 static int write_image(struct writer *w, struct err *e)
 {
 	autosqfs sqfs_compressor_t *cmp = NULL;
@@ -375,12 +393,13 @@ static int write_image(struct writer *w, struct err *e)
 	if (r < 0)
 		return r;
 
+	struct meta_compressor smaller = {.base = {.do_block = compress_meta}, .real = cmp};
 	const struct squashfs_meta meta = {
 		.tree = w->tree,
 		.content = w->content,
 		.fragments = w->fragments,
 		.out = &w->out,
-		.cmp = cmp,
+		.cmp = &smaller.base,
 		.super = &super,
 		.result = w->result,
 	};

@@ -252,8 +252,11 @@ static int make_entry(struct extraction *x, const struct tree_entry *en, struct 
 
 	if (r < 0)
 		return r;
-	int dir_fd = x->levels[x->level_count - 1].fd;
+	const struct level *l = &x->levels[x->level_count - 1];
 	const char *name = tree_entry_name(en);
+	int dir_fd = l->fd;
+	if (l->en && (size_t)(name - en->path) != l->path_len + (l->path_len > 0))
+		return err_set(e, EBADMSG, "'/%s' lies in no folder", en->path);
 	x->result->files++;
 	r = S_ISDIR(en->mode) ? make_folder(x, dir_fd, name, en, e)
 			      : make_leaf(x, dir_fd, name, en, e);
