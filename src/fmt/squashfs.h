@@ -91,7 +91,8 @@ DEFINE_AUTOPTR(squashfs_index, squashfs_index_free)
 
 /*
  * Ready the blocks of old_image for reuse.  index is the one saved when it was written; NULL
- * builds one by unpacking the whole image once.  Both must outlive *out.  A wrong or stale index
+ * builds one by unpacking the whole image once.  Both must outlive *out, and the image must be a
+ * source that several threads may read (a file or memory).  A wrong or stale index
  * is harmless: each block is checked before it is copied.  An image whose compressor, level,
  * block size or compressing library differ from params is never used: the writer then compresses.
  */
