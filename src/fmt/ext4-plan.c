@@ -15,6 +15,7 @@
 #define DESCRIPTORS_IN_BLOCK (EXT4_BLOCK_BYTES / 32)
 #define DEFAULT_INODES       8192                   /* in a group, unless the content needs more */
 #define MAX_INODES           (8 * EXT4_BLOCK_BYTES) /* of one bitmap block */
+#define SIZE_STEP_BLOCKS     16384                  /* 64 MiB, half a group */
 #define LAST_GROUP_MIN       64 /* free blocks; libext2fs drops a group with less than 50 */
 #define RESERVED_INODES      10
 
@@ -378,6 +379,16 @@ static void cut(struct ext4_layout *l)
 	g->block_count = MAX(last + 1, ext4_group_data(g, groups) + LAST_GROUP_MIN);
 }
 
+/*
+ * Sizes go in steps, so that the next image mostly has the same one and what stands behind the file
+ * system, the dm-verity hash area, does not move.
+ */
+static void round_up(struct ext4_geometry *g)
+{
+	g->block_count = (g->block_count + SIZE_STEP_BLOCKS - 1) / SIZE_STEP_BLOCKS *
+		SIZE_STEP_BLOCKS;
+}
+
 /* The highest inode number worth looking at: behind all old ones there is one for each new. */
 static uint32_t inode_limit(const struct plan *pl)
 {
@@ -464,6 +475,8 @@ int ext4_layout_make(struct tree *t, const struct dir_index *ix, const struct ex
 		return explain_no_space(&pl, e);
 	if (r < 0)
 		return r;
+	if (p->size_bytes == 0)
+		round_up(&l->geo);
 	for (size_t i = 0; i < l->place_count; i++)
 		block_runs_fini(&l->places[i].wanted);
 	*out = take_ptr(l);

@@ -31,7 +31,7 @@ struct ext4_layout; /* where each path of an image has its inode and blocks */
 struct ext4_params {
 	uint8_t uuid[16], hash_seed[16];
 	const char *label;                  /* at most EXT4_LABEL_MAX_BYTES, or NULL */
-	uint64_t size_bytes;                /* of the file system; 0: what the content needs */
+	uint64_t size_bytes;                /* of the file system; 0: the content and some room */
 	int64_t time;                       /* of the superblock; no file is younger */
 	const struct ext4_layout *previous; /* or NULL */
 };
