@@ -60,7 +60,7 @@ format:
 
 install: programs
 	@$(if $(PREFIX),meson configure $(BUILD) --prefix=$(PREFIX))
-	@DESTDIR='$(DESTDIR)' meson install -C $(BUILD) --no-rebuild --quiet
+	@DESTDIR='$(DESTDIR)' meson install -C $(BUILD) --quiet
 
 # An image folder made by sudo holds root's files.
 clean:

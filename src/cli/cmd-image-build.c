@@ -174,10 +174,11 @@ const struct cli_command cmd_image_build = {
 	.args = "RECIPE.ks",
 	.summary = "Build an image from a kickstart",
 	.details =
-		"Needs root.  In DIR appear NAME-VERSION.squashfs.img (the image), .manifest.json,\n"
-		".files, .spdx.json and, with a key, .manifest.json.sig.  Name and version come from\n"
-		"the recipe's 'image' command; without it they are the recipe's name and the date of\n"
-		"the newest repository.  SOURCE_DATE_EPOCH in the environment overrides that date.\n",
+		"Needs root.  In DIR appear NAME-VERSION.squashfs.img (the image), and the same\n"
+		"with .manifest.json, .files, .spdx.json and, with a key, .manifest.json.sig.\n"
+		"Name and version come from the recipe's 'image' command; without it they are the\n"
+		"recipe's name and the date of the newest repository.  SOURCE_DATE_EPOCH in the\n"
+		"environment overrides that date.\n",
 	.opts = opts,
 	.opt_count = ARRAY_LEN(opts),
 	.defaults = &defaults,

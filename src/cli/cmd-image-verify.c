@@ -57,7 +57,7 @@ static int run(const void *parsed, char *const args[], struct progress *p, struc
 const struct cli_command cmd_image_verify = {
 	.name = "image verify",
 	.args = "FILE",
-	.summary = "Check an image against its manifest and the signature of that",
+	.summary = "Check an image against its signed manifest",
 	.details =
 		"Every byte is read: the image, the file system in it, its dm-verity tree, the list of\n"
 		"files and the bill of materials.  The first thing that is wrong ends the command\n"

@@ -22,7 +22,7 @@ void block_runs_add(struct block_runs *l, struct block_run run)
 		last->count += run.count;
 		return;
 	}
-	if (l->count == l->room) {
+	if (!l->items || l->count == l->room) {
 		l->room = MAX(1, 2 * l->room);
 		l->items = xrealloc(l->items, l->room * sizeof(*l->items));
 	}

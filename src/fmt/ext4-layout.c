@@ -173,7 +173,8 @@ static struct ext4_geometry geometry_of(ext2_filsys fs)
 	if (sb->s_blocks_per_group != EXT4_GROUP_BLOCKS ||
 		EXT2_INODE_SIZE(sb) != EXT4_INODE_BYTES ||
 		sb->s_inodes_per_group % INODES_IN_BLOCK != 0 || sb->s_inodes_per_group == 0 ||
-		room == 0 || room >= EXT4_GROUP_BLOCKS / 2)
+		sb->s_inodes_per_group > 8 * EXT4_BLOCK_BYTES || room == 0 ||
+		room >= EXT4_GROUP_BLOCKS / 2)
 		return g;
 	for (uint32_t group = 0; group < fs->group_desc_count; group++) {
 		uint32_t bitmap = ext4_group_bitmap(&ours, group);

@@ -39,6 +39,7 @@ uint32_t ext4_group_data(const struct ext4_geometry *g, uint32_t group);
 /* One inode: where its content and what belongs to it lies. */
 struct ext4_place {
 	uint32_t inode;
+	bool is_folder;
 	bool wants_xattr_block;
 	uint32_t xattr_block;     /* 0: none */
 	struct block_runs wanted; /* while planning: what has data, without a start */

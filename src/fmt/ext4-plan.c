@@ -105,6 +105,7 @@ static int measure(struct plan *pl, size_t i, struct ext4_place *place, struct e
 	if (r < 0)
 		return err_wrap(e, r, "'/%s'", en->path);
 	place->wants_xattr_block = attributes.in_block;
+	place->is_folder = S_ISDIR(en->mode);
 	if (S_ISREG(en->mode))
 		return scan_file(pl, en, &place->wanted, e);
 	if (S_ISDIR(en->mode))
@@ -201,7 +202,7 @@ static int choose_geometry(struct plan *pl, uint64_t size_bytes, struct err *e)
 	if (blocks > UINT32_MAX - EXT4_GROUP_BLOCKS)
 		return err_set(e, EFBIG, "more than 16 TiB");
 	groups = (blocks + EXT4_GROUP_BLOCKS - 1) / EXT4_GROUP_BLOCKS;
-	while (g->gdt_room * DESCRIPTORS_IN_BLOCK < groups)
+	while ((uint64_t)g->gdt_room * DESCRIPTORS_IN_BLOCK < groups)
 		g->gdt_room *= 2;
 	g->block_count = without_stub(g, blocks);
 	if (groups * g->inodes_per_group > UINT32_MAX)
@@ -282,38 +283,45 @@ static int take_block(struct plan *pl, uint32_t *out)
 	return block_alloc_take(pl->alloc, 1, 0, out) ? 0 : -ENOSPC;
 }
 
+/* Find room for one run and append it to out, in as many pieces as it takes. */
+static int place_run(struct plan *pl, struct block_run run, struct block_runs *out)
+{
+	const struct block_run *last = out->count > 0 ? &out->items[out->count - 1] : NULL;
+	uint32_t hint = last ? last->start + last->count : 0;
+
+	while (run.count > 0) {
+		struct block_run part = {.logical = run.logical};
+
+		part.count = block_alloc_take(pl->alloc, run.count, hint, &part.start);
+		if (part.count == 0)
+			return -ENOSPC;
+		block_runs_add(out, part);
+		hint = part.start + part.count;
+		run.logical += part.count;
+		run.count -= part.count;
+	}
+	return 0;
+}
+
 /* Find room for the runs of place that have none yet. */
 static int place_runs(struct plan *pl, struct ext4_place *place)
 {
 	struct block_runs done = {0};
-	uint32_t hint = 0;
+	int r = 0;
 
-	for (size_t i = 0; i < place->runs.count; i++) {
-		struct block_run run = place->runs.items[i];
+	for (size_t i = 0; r == 0 && i < place->runs.count; i++) {
+		const struct block_run *run = &place->runs.items[i];
 
-		if (run.start != 0) {
-			block_runs_add(&done, run);
-			hint = run.start + run.count;
+		if (run->start != 0) {
+			block_runs_add(&done, *run);
 			continue;
 		}
-		pl->l->new_blocks += run.count;
-		while (run.count > 0) {
-			struct block_run part = {.logical = run.logical};
-
-			part.count = block_alloc_take(pl->alloc, run.count, hint, &part.start);
-			if (part.count == 0) {
-				block_runs_fini(&done);
-				return -ENOSPC;
-			}
-			block_runs_add(&done, part);
-			hint = part.start + part.count;
-			run.logical += part.count;
-			run.count -= part.count;
-		}
+		pl->l->new_blocks += run->count;
+		r = place_run(pl, *run, &done);
 	}
 	block_runs_fini(&place->runs);
 	place->runs = done;
-	return 0;
+	return r;
 }
 
 static int place_rest(struct plan *pl, struct ext4_place *place)
@@ -382,6 +390,23 @@ static uint32_t inode_limit(const struct plan *pl)
 	return (uint32_t)MIN(limit + last, (uint64_t)ext4_group_count(g) * g->inodes_per_group);
 }
 
+/*
+ * Folders come before files: who walks a tree, in a cold cache or through a compressed image, then
+ * reads one stretch instead of a bit of everything.
+ */
+static int place_new(struct plan *pl)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < pl->l->place_count; i++)
+		if (pl->l->places[i].is_folder)
+			r = place_rest(pl, &pl->l->places[i]);
+	for (size_t i = 0; r == 0 && i < pl->l->place_count; i++)
+		if (!pl->l->places[i].is_folder)
+			r = place_rest(pl, &pl->l->places[i]);
+	return r;
+}
+
 /* One attempt, within size_bytes or, when that is 0, without a limit. */
 static int place_all(struct plan *pl, uint64_t size_bytes, struct err *e)
 {
@@ -399,8 +424,7 @@ static int place_all(struct plan *pl, uint64_t size_bytes, struct err *e)
 	pl->next_inode = EXT4_FIRST_INODE;
 	reserve_metadata(pl);
 	keep_all(pl);
-	for (size_t i = 0; r == 0 && i < pl->l->place_count; i++)
-		r = place_rest(pl, &pl->l->places[i]);
+	r = place_new(pl);
 	if (r < 0)
 		return err_set(e, -r, "the file system is too small");
 	if (size_bytes == 0)

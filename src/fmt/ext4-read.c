@@ -66,7 +66,7 @@ static int file_read_at(struct source *s, void *buf, size_t len, uint64_t off, s
 		uint64_t start = run ? run->logical * f->block_bytes : UINT64_MAX;
 		size_t n;
 
-		if (off < start) {
+		if (!run || off < start) {
 			n = (size_t)MIN(len, start - off);
 			memset(out, 0, n);
 		} else {
@@ -89,13 +89,14 @@ static int file_next_data(
 {
 	struct file_source *f = (struct file_source *)s;
 	size_t i = find_run(f->runs, off / f->block_bytes);
-	const struct block_run *run = f->runs->items + i;
+	const struct block_run *run;
 	uint64_t next;
 
 	if (i == f->runs->count) {
 		*start = *end = s->size_bytes;
 		return 0;
 	}
+	run = &f->runs->items[i];
 	*start = MIN(MAX(off, run->logical * f->block_bytes), s->size_bytes);
 	next = (uint64_t)run->logical + run->count;
 	for (i++; i < f->runs->count && f->runs->items[i].logical == next; i++)
@@ -510,7 +511,7 @@ int ext4_tree_open(struct source *image, struct tree **out, struct err *e)
 {
 	autoptr(tree) t = NULL;
 	struct reader *rd;
-	uint64_t size;
+	uint64_t size = 0;
 	int r = check_super(image, &size, e);
 
 	if (r < 0)

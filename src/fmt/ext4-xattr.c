@@ -332,7 +332,7 @@ int xattr_decode(
 			break;
 		memcpy(&d, data + off, sizeof(d));
 		off += sizeof(d);
-		if (len - off < padded(d.name_len) || en->xattr_count >= 2 * MAX_COUNT)
+		if (len - off < padded(d.name_len) || en->xattr_count / 2 >= MAX_COUNT)
 			break;
 		r = decode_entry(data + base, len - base, &d, (const char *)data + off, en, e);
 		if (r < 0)

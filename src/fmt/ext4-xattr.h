@@ -22,7 +22,7 @@ struct xattr_image {
 	uint8_t block[XATTR_BLOCK_BYTES];
 };
 
-/* The attributes of en.  -E2BIG when they do not fit, -EINVAL for a name that ext4 has no place for. */
+/* The attributes of en.  -E2BIG: they do not fit, -EINVAL: a name that ext4 has no place for. */
 int xattr_encode(const struct tree_entry *en, struct xattr_image *out, struct err *e) MUST_CHECK;
 
 /*

@@ -6,8 +6,8 @@
  * metadata checksums (they depend on the UUID, so that a new UUID would change every inode;
  * dm-verity does their work).  Its output depends on its arguments alone.  With the layout of a
  * previous image, a path that exists in both keeps its inode and, block by block, its place, so
- * that two images differ only where their files do; a path that is new takes over from a vanished one
- * that differs in its numbers only.
+ * that two images differ only where their files do; a path that is new takes over from a vanished
+ * one that differs in its numbers only.
  *
  * The reader takes any image of the ext2/3/4 family that needs no recovery, and trusts nothing in
  * it.  Format: Linux kernel, Documentation/filesystems/ext4/.

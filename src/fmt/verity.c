@@ -221,7 +221,7 @@ int verity_check_source(struct source *image, uint64_t hash_offset,
 {
 	autoptr(verity_check) c = NULL;
 	autofree uint8_t *buf = xcalloc(1, CHUNK_BYTES);
-	struct verity_super sb;
+	struct verity_super sb = {0};
 	uint64_t end;
 	int r = verity_super_read(image, hash_offset, &sb, e);
 

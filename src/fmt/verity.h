@@ -45,7 +45,7 @@ DEFINE_AUTOPTR(verity_check, verity_check_free)
 /* The next len bytes of the image.  -EBADMSG as soon as something does not match. */
 int verity_check_feed(struct verity_check *c, const void *data, size_t len, struct err *e)
 	MUST_CHECK;
-/* After the last byte.  -EBADMSG: the message names the first bad block; -EIO: bytes are missing. */
+/* After the last byte.  -EBADMSG: the message names the first bad block, -EIO: it was cut. */
 int verity_check_end(struct verity_check *c, struct err *e) MUST_CHECK;
 
 /* All of the above for an image at hand.  Advances progress, if any, to the bytes read. */

@@ -11,6 +11,7 @@
 #include "image/embedded.h"
 #include "image/intree.h"
 #include "image/scrub.h"
+#include "pkg/pkg.h"
 
 #define IMAGE_JSON_PATH "/usr/lib/bedplate/image.json"
 #define FACTORY_VAR     "/usr/share/factory/var"
@@ -20,9 +21,11 @@
 static int write_image_json(int root_fd, const struct finish_params *params, struct err *e)
 {
 	const char *slash = strrchr(params->recipe, '/');
-	json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:I}", "name", params->image_name, "version",
-		params->image_version, "recipe", slash ? slash + 1 : params->recipe, "built_with",
-		params->built_with, "source_date", (json_int_t)params->source_date);
+	autofree char *arch = pkg_host_arch();
+	json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I}", "name", params->image_name,
+		"version", params->image_version, "arch", arch, "recipe",
+		slash ? slash + 1 : params->recipe, "built_with", params->built_with, "source_date",
+		(json_int_t)params->source_date);
 	char *text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
 
 	json_decref(json);

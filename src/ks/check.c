@@ -272,23 +272,18 @@ int ks_check_mount(struct ks_entry *en, struct err *e)
 }
 
 /* "eth0.171" and "vlan171" carry the number of the VLAN. */
-static int check_vlan_name(const char *name, struct err *e)
+static bool is_vlan_name(const char *name)
 {
 	const char *dot = strchr(name, '.');
+	const char *number = dot ? dot + 1 : str_starts(name, "vlan") ? name + 4 : NULL;
 	autofree char *digits = NULL;
 	int64_t id = 0;
 
-	if (dot && dot - name == 4 && str_starts(name, "vlan"))
-		return refuse(e, "--interfacename: 'vlan' cannot stand before the '.'");
-	if (dot && ks_parse_int(dot + 1, &digits, &id, NULL) < 0)
-		return refuse(e, "--interfacename: a VLAN number must follow the '.'");
-	if (!dot && str_starts(name, "vlan") && ks_parse_int(name + 4, &digits, &id, NULL) < 0)
-		return refuse(e, "--interfacename: a VLAN number must follow 'vlan'");
+	if (!number)
+		return true;
 	if (dot && str_starts(name, "vlan"))
-		return refuse(e, "--interfacename: a VLAN number must follow 'vlan'");
-	if (id < 0 || id > VLAN_ID_MAX)
-		return refuse(e, "--interfacename: VLAN numbers go from 0 to 4095");
-	return 0;
+		return false;
+	return ks_parse_int(number, &digits, &id, NULL) == 0 && id >= 0 && id <= VLAN_ID_MAX;
 }
 
 static int check_bridge(const struct ks_cmd *c, struct err *e)
@@ -317,10 +312,13 @@ int ks_check_network(struct ks_entry *en, struct err *e)
 	static const char *const dns[] = {"ipv4-dns-search", "ipv6-dns-search",
 		"ipv4-ignore-auto-dns", "ipv6-ignore-auto-dns", NULL};
 	const struct ks_cmd *c = en->own;
-	int r = check_vlan_name(ks_text(c, "interfacename"), e);
+	int r = check_bridge(c, e);
 
-	if (r == 0)
-		r = check_bridge(c, e);
+	/* The RHEL7 handler refuses them, later ones do not. */
+	if (!is_vlan_name(ks_text(c, "interfacename")))
+		ks_warning(en->doc, c->file, c->line,
+			"network: --interfacename should be NAME.ID or vlanID with an ID up to %d",
+			VLAN_ID_MAX);
 	if (r < 0)
 		return r;
 	if (has_text(c, "bindto") && has_text(c, "vlanid") && !has_text(c, "bondopts"))

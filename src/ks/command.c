@@ -81,14 +81,14 @@ static char *instance_key(const struct ks_cmd *c)
 	autostrbuf key = {0};
 	char *rest = names;
 
-	for (char *name; names && (name = str_next_word(&rest, "+"));) {
+	/* Any number of swap partitions is fine. */
+	if (!names || (str_eq(c->grammar->name, "part") && str_eq(c->args.items[0], "swap")))
+		return NULL;
+	for (char *name; (name = str_next_word(&rest, "+"));) {
 		const char *value = str_eq(name, "$1") ? c->args.items[0] : ks_text(c, name);
 
 		strbuf_printf(&key, "%s%s", key.len > 0 ? " " : "", value);
 	}
-	/* Any number of swap partitions is fine. */
-	if (!names || (str_eq(c->grammar->name, "part") && str_eq(key.data, "swap")))
-		return NULL;
 	return strbuf_take(&key);
 }
 

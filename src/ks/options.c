@@ -32,6 +32,21 @@ static bool is_negative_number(const char *word)
 	return *p == '\0';
 }
 
+/* How many of the names between '|' start with the len bytes at prefix. */
+static unsigned count_names(const char *names, const char *prefix, size_t len)
+{
+	unsigned count = 0;
+
+	for (;;) {
+		size_t n = strcspn(names, "|");
+
+		count += n >= len && memcmp(names, prefix, len) == 0;
+		if (names[n] == '\0')
+			return count;
+		names += n + 1;
+	}
+}
+
 /* Options of which the len bytes at name are a prefix; *found is one of them. */
 static unsigned count_prefixed(
 	const struct ks_command *g, const char *name, size_t len, size_t *found)
@@ -40,44 +55,52 @@ static unsigned count_prefixed(
 
 	for (size_t i = 0; i < g->opt_count; i++) {
 		/* Our own options must not make a prefix ambiguous that is fine without them. */
-		if (g->opts[i].flags & KS_OURS)
-			continue;
-		for (const char *alt = g->opts[i].name; alt; alt = strchr(alt, '|')) {
-			alt += *alt == '|';
-			if (strncmp(alt, name, len) == 0 && strcspn(alt, "|") >= len) {
-				*found = i;
-				count++;
-			}
-		}
+		unsigned n = g->opts[i].flags & KS_OURS ? 0
+							: count_names(g->opts[i].name, name, len);
+
+		if (n > 0)
+			*found = i;
+		count += n;
 	}
 	return count;
 }
 
 enum word_kind { POSITIONAL, OPTION, UNKNOWN, AMBIGUOUS };
 
-/* Sort out a word; for OPTION *opt and *value ("" included; NULL without '=') are set. */
+/* What "--name" or "--name=value" stands for; *opt and *value (NULL without '=') are set. */
+static enum word_kind classify_long(
+	const struct ks_command *g, const char *word, size_t *opt, const char **value)
+{
+	const char *name = word + 2;
+	size_t len = strcspn(name, "=");
+	unsigned count;
+
+	*value = name[len] == '=' ? name + len + 1 : NULL;
+	for (size_t i = 0; i < g->opt_count; i++) {
+		if (ks_alternative(g->opts[i].name, name, len)) {
+			*opt = i;
+			return OPTION;
+		}
+	}
+	count = count_prefixed(g, name, len, opt);
+	if (count == 0)
+		return UNKNOWN;
+	return count == 1 ? OPTION : AMBIGUOUS;
+}
+
+/* Sort out a word; for OPTION *opt and *value are set. */
 static enum word_kind classify(
 	const struct ks_command *g, const char *word, size_t *opt, const char **value)
 {
+	enum word_kind kind = UNKNOWN;
+
 	if (word[0] != '-' || word[1] == '\0')
 		return POSITIONAL;
-
-	if (word[1] == '-') {
-		const char *name = word + 2;
-		size_t len = strcspn(name, "=");
-
-		*value = name[len] == '=' ? name + len + 1 : NULL;
-		for (size_t i = 0; i < g->opt_count; i++) {
-			if (ks_alternative(g->opts[i].name, name, len)) {
-				*opt = i;
-				return OPTION;
-			}
-		}
-		unsigned count = count_prefixed(g, name, len, opt);
-		if (count > 0)
-			return count == 1 ? OPTION : AMBIGUOUS;
-	}
-	return is_negative_number(word) || strchr(word, ' ') ? POSITIONAL : UNKNOWN;
+	if (word[1] == '-')
+		kind = classify_long(g, word, opt, value);
+	if (kind == UNKNOWN && (is_negative_number(word) || strchr(word, ' ')))
+		return POSITIONAL;
+	return kind;
 }
 
 static int convert_autopart_type(const char *text, char **out, struct err *e)

@@ -54,10 +54,10 @@ static struct ks_mention *add_mention(struct ks_doc *doc, enum ks_mention_kind k
 	return m;
 }
 
-/* The option that word stands for: 'n' for --nodefaults, 'o' for --optional, 0 for neither. */
+/* The option that a word stands for: 'n' for --nodefaults, 'o' for --optional, 0 for neither. */
 static char group_option(const char *word)
 {
-	size_t len = strlen(word);
+	size_t len = strcspn(word, "=");
 
 	if (len < 3)
 		return '\0';
@@ -77,6 +77,8 @@ static int add_group(struct ks_doc *doc, const char *text, struct err *e)
 	for (size_t i = 0; i < words.count; i++) {
 		char option = group_option(words.items[i]);
 
+		if (option != '\0' && strchr(words.items[i], '='))
+			return err_set(e, EINVAL, "a group's option takes no value");
 		nodefaults |= option == 'n';
 		optional |= option == 'o';
 		if (option == '\0')

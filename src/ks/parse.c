@@ -89,9 +89,11 @@ static void add_certificate(struct ks_doc *doc, struct section *s)
 
 static void add_addon(struct ks_doc *doc, struct section *s)
 {
+	char *header = take_ptr(s->header_text);
+
 	KS_GROW(doc->addons, doc->addon_count, doc->addon_room);
 	doc->addons[doc->addon_count++] = (struct ks_addon){
-		.header = take_ptr(s->header_text),
+		.header = header,
 		.body = strbuf_take(&s->body),
 		.file = s->file,
 		.line = s->line,

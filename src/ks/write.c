@@ -35,6 +35,14 @@ static bool all_have_values(const struct ks_cmd *c, const char *options)
 	return true;
 }
 
+/* Most options of most lines have nothing to print: find that out first. */
+static bool has_something(const struct ks_cmd *c, const char *option)
+{
+	size_t i = ks_opt_dest(c->grammar, ks_opt_find(c->grammar, option));
+
+	return ks_value_find(c, i) || c->grammar->opts[i].value;
+}
+
 static bool differs_from_default(const struct ks_cmd *c, const char *option)
 {
 	const struct ks_opt *o = &c->grammar->opts[ks_opt_find(c->grammar, option)];
@@ -42,62 +50,81 @@ static bool differs_from_default(const struct ks_cmd *c, const char *option)
 	return !o->value || !str_eq(o->value, ks_digits(c, option));
 }
 
+static void add_number(const struct ks_cmd *c, const struct ks_out *out, struct strbuf *b)
+{
+	const char *digits = ks_digits(c, out->name);
+	int64_t number = ks_number(c, out->name);
+	bool shown = number != 0;
+
+	if (out->form == KS_PRINT_POSITIVE)
+		shown = number > 0;
+	else if (out->form == KS_PRINT_ANY_INT)
+		shown = digits[0] && differs_from_default(c, out->name);
+	if (shown)
+		strbuf_printf(b, " --%s=%s", out->name, digits);
+}
+
+static void add_list(const struct ks_cmd *c, const struct ks_out *out, struct strbuf *b)
+{
+	const struct strv *list = ks_list(c, out->name);
+	const char *quote = out->form == KS_PRINT_QLIST ? "\"" : "";
+
+	if (out->form == KS_PRINT_EACH) {
+		for (size_t i = 0; i < list->count; i++)
+			strbuf_printf(b, " --%s=\"%s\"", out->name, list->items[i]);
+		return;
+	}
+	if (list->count == 0)
+		return;
+	strbuf_printf(b, " --%s=%s", out->name, quote);
+	add_joined(b, list, ",");
+	strbuf_puts(b, quote);
+}
+
+static void add_text(const struct ks_cmd *c, const struct ks_out *out, struct strbuf *b)
+{
+	const char *text = ks_text(c, out->name);
+	const char *quote = out->form == KS_PRINT_TEXT ? "" : "\"";
+
+	if (!text[0])
+		return;
+	strbuf_printf(b, " --%s=%s", out->name, quote);
+	if (out->form == KS_PRINT_ESCAPED)
+		add_escaped(b, text);
+	else
+		strbuf_puts(b, text);
+	strbuf_puts(b, quote);
+}
+
 static void add_option(const struct ks_cmd *c, const struct ks_out *out, struct strbuf *b)
 {
-	const char *name = out->name;
-	const char *text = ks_text(c, name);
-	const struct strv *list = ks_list(c, name);
-	int64_t number = ks_number(c, name);
-	bool shown = text[0];
-
 	switch (out->form) {
 	case KS_PRINT_TEXT:
-		if (shown)
-			strbuf_printf(b, " --%s=%s", name, text);
-		return;
 	case KS_PRINT_QUOTED:
-		if (shown)
-			strbuf_printf(b, " --%s=\"%s\"", name, text);
-		return;
 	case KS_PRINT_ESCAPED:
-		if (!shown)
-			return;
-		strbuf_printf(b, " --%s=\"", name);
-		add_escaped(b, text);
-		strbuf_putc(b, '"');
+		add_text(c, out, b);
 		return;
 	case KS_PRINT_INT:
 	case KS_PRINT_POSITIVE:
 	case KS_PRINT_ANY_INT:
-		shown = out->form == KS_PRINT_INT        ? number != 0
-			: out->form == KS_PRINT_POSITIVE ? number > 0
-							 : differs_from_default(c, name);
-		if (shown && ks_digits(c, name)[0])
-			strbuf_printf(b, " --%s=%s", name, ks_digits(c, name));
-		return;
-	case KS_PRINT_FLAG:
-		if (ks_flag(c, name))
-			strbuf_printf(b, " --%s", name);
-		return;
-	case KS_PRINT_OFF:
-		if (!ks_flag(c, name))
-			strbuf_printf(b, " --%s=off", name);
-		return;
-	case KS_PRINT_CONST:
-		if (shown)
-			strbuf_printf(b, " --%s", text);
+		add_number(c, out, b);
 		return;
 	case KS_PRINT_LIST:
 	case KS_PRINT_QLIST:
-		if (list->count == 0)
-			return;
-		strbuf_printf(b, " --%s=%s", name, out->form == KS_PRINT_QLIST ? "\"" : "");
-		add_joined(b, list, ",");
-		strbuf_puts(b, out->form == KS_PRINT_QLIST ? "\"" : "");
-		return;
 	case KS_PRINT_EACH:
-		for (size_t i = 0; i < list->count; i++)
-			strbuf_printf(b, " --%s=\"%s\"", name, list->items[i]);
+		add_list(c, out, b);
+		return;
+	case KS_PRINT_FLAG:
+		if (ks_flag(c, out->name))
+			strbuf_printf(b, " --%s", out->name);
+		return;
+	case KS_PRINT_OFF:
+		if (!ks_flag(c, out->name))
+			strbuf_printf(b, " --%s=off", out->name);
+		return;
+	case KS_PRINT_CONST:
+		if (ks_text(c, out->name)[0])
+			strbuf_printf(b, " --%s", ks_text(c, out->name));
 		return;
 	}
 }
@@ -107,7 +134,7 @@ void ks_write_options(const struct ks_cmd *c, struct strbuf *b)
 	const struct ks_command *g = c->grammar;
 
 	for (size_t i = 0; i < g->out_count; i++)
-		if (all_have_values(c, g->out[i].only_with))
+		if (has_something(c, g->out[i].name) && all_have_values(c, g->out[i].only_with))
 			add_option(c, &g->out[i], b);
 }
 
@@ -462,7 +489,7 @@ static int compare_order(const void *a, const void *b)
 
 static void write_commands(const struct ks_doc *doc, struct strbuf *b)
 {
-	const struct ks_command *sorted[KS_COMMANDS_MAX];
+	const struct ks_command *sorted[KS_COMMANDS_MAX] = {0};
 	size_t count = 0;
 
 	for (size_t i = 0; i < ks_commands_count; i++)

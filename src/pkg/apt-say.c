@@ -95,8 +95,12 @@ void apt_said_line(void *ctx, const char *line)
 	take_dpkg(s, line);
 	if (strstr(line, "No space left on device"))
 		keep(&s->disk_full, line);
-	if (str_starts(line, "E: ") && !str_starts(line, "E: setup failed"))
-		snprintf(s->last, sizeof(s->last), "%s", line + strspn(line, "E: "));
+	/* mmdebstrap's own last words say nothing. */
+	if (!str_starts(line, "E: ") || str_eq(line, "E: mmdebstrap failed to run"))
+		return;
+	while (str_starts(line, "E: ") || str_starts(line, "E: setup failed: "))
+		line += str_starts(line, "E: setup") ? strlen("E: setup failed: ") : 3;
+	snprintf(s->last, sizeof(s->last), "%s", line);
 }
 
 /* "FILE:LINE: " of the repository that a message is about, "" when none fits. */
@@ -144,7 +148,8 @@ int apt_said_error(const struct apt_said *s, const struct pkg_request *req, int 
 		name_archive(s->signature, name);
 		return err_set(e, EKEYREJECTED, "%sbad signature: %s", at, name);
 	}
-	if (s->is_unsigned[0] && !s->failed_url[0]) {
+	/* A folder is never unreachable: what is not there is the signed Release file. */
+	if (s->is_unsigned[0] && (!s->failed_url[0] || str_starts(s->reason, "Failed to stat"))) {
 		autofree char *at = where(req, s->is_unsigned);
 		name_archive(s->is_unsigned, name);
 		return err_set(e, EKEYREJECTED,

@@ -284,6 +284,15 @@ static void watch_line(void *ctx, const char *line)
 		log_debug("stopping");
 }
 
+static void watch_simulation(void *ctx, const char *line)
+{
+	struct install_watch *w = ctx;
+
+	apt_said_line(&w->said, line);
+	if (w->progress && str_starts(line, "Inst "))
+		w->progress->total++;
+}
+
 static int write_options(const struct apt_setup *s, const struct pkg_request *req, struct err *e)
 {
 	autofree char *dpkg = apt_dpkg_text(req);
@@ -313,6 +322,24 @@ static const char setup_hook[] =
 	"cp \"$BEDPLATE_APT/preferences\" \"$1/etc/apt/preferences.d/bedplate\"; "
 	/* An image's kernels are found by version, and /vmlinuz.old would be one too many. */
 	"printf 'do_symlinks = no\\n' >\"$1/etc/kernel-img.conf\"";
+
+/* Ask apt first: what cannot be installed is said at once, and by apt alone. */
+static int simulate(const struct apt_setup *s, const struct pkg_request *req, int log_fd,
+	struct install_watch *w, struct err *e)
+{
+	autocmd c = {.log_fd = log_fd, .on_line = watch_simulation, .on_line_ctx = w};
+	int r;
+
+	cmd_add(&c, "apt-get", "install", "--simulate", "--yes", NULL);
+	cmd_addf(&c, "-oDir::Etc::Preferences=%s/preferences", s->folder);
+	cmd_addf(&c, "-oAPT::Install-Recommends=%s", req->exclude_weakdeps ? "false" : "true");
+	cmd_addf(&c, "?narrow(?architecture(%s),?essential)", req->arch);
+	for (size_t i = 0; i < req->install.count; i++)
+		cmd_add(&c, req->install.items[i], NULL);
+	cmd_env(&c, "APT_CONFIG=%s", s->config);
+	r = cmd_run(&c, e);
+	return r < 0 ? apt_said_error(&w->said, req, r, e) : 0;
+}
 
 static void build_command(struct cmd *c, const struct apt_setup *s, const struct pkg_request *req,
 	const char *tree_path)
@@ -355,6 +382,9 @@ static int apt_install(struct pkg_request *req, const char *cache_dir, const cha
 	if (r < 0)
 		return r;
 	w->progress = p;
+	r = simulate(&s, req, log_fd, w, e);
+	if (r < 0)
+		return r;
 	build_command(&c, &s, req, tree_path);
 	r = cmd_run(&c, e);
 	return r < 0 ? apt_said_error(&w->said, req, r, e) : 0;

@@ -111,6 +111,9 @@ int pkg_request_from_ks(const struct ks_doc *doc, struct pkg_request **out, stru
 void pkg_request_free(struct pkg_request *req);
 DEFINE_AUTOPTR(pkg_request, pkg_request_free)
 
+/* This machine's architecture, which is the images' too: "amd64".  The caller frees it. */
+char *pkg_host_arch(void) MUST_CHECK;
+
 /* Hex digest of all that the kickstart asks for; with state_digest it names what install() makes. */
 char *pkg_request_digest(const struct pkg_request *req) MUST_CHECK;
 

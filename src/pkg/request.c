@@ -246,7 +246,7 @@ static void set_wishes(struct pkg_request *req, const struct ks_packages *p)
 }
 
 /* Debian's names where they differ from the kernel's. */
-static char *host_arch(void)
+char *pkg_host_arch(void)
 {
 	static const char *const names[][2] = {
 		{"x86_64", "amd64"},
@@ -271,7 +271,7 @@ int pkg_request_from_ks(const struct ks_doc *doc, struct pkg_request **out, stru
 	if (r < 0)
 		return r;
 	sort_repos(req);
-	req->arch = host_arch();
+	req->arch = pkg_host_arch();
 	set_wishes(req, ks_packages(doc));
 	*out = take_ptr(req);
 	return 0;

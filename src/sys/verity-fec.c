@@ -9,7 +9,7 @@
 #include "base/xalloc.h"
 
 #define CODE_WORD_BYTES 255
-#define CHUNK_BLOCKS    256
+#define CHUNK_BYTES     MIB
 
 /*
  * One code word takes byte b of every block that is a multiple of `rounds` blocks away.  So a block
@@ -92,10 +92,10 @@ static void add_block(struct fec *f, const uint8_t *block)
 
 static int add_area(struct fec *f, struct source *s, uint64_t off, uint64_t len, struct err *e)
 {
-	autofree uint8_t *buf = xcalloc(CHUNK_BLOCKS, FEC_BLOCK_BYTES);
+	autofree uint8_t *buf = xcalloc(1, CHUNK_BYTES);
 
 	for (uint64_t end = off + len; off < end;) {
-		size_t n = (size_t)MIN(CHUNK_BLOCKS * FEC_BLOCK_BYTES, end - off);
+		size_t n = (size_t)MIN(CHUNK_BYTES, end - off);
 		int r = source_read_at(s, buf, n, off, e);
 
 		if (r == 0)

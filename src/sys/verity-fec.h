@@ -3,8 +3,8 @@
  * Forward error correction data of dm-verity: Reed-Solomon parity over data and hash tree.
  *
  * The bytes are those that libcryptsetup makes, which takes about thirty times as long.  Format:
- * Linux kernel, drivers/md/dm-verity-fec.c: code words of 255 bytes over GF(256) with the polynomial
- * 0x11d, first root 0; the bytes of one code word lie as far apart as possible.
+ * Linux kernel, drivers/md/dm-verity-fec.c: code words of 255 bytes over GF(256) with the
+ * polynomial 0x11d, first root 0; the bytes of one code word lie as far apart as possible.
  */
 #pragma once
 

@@ -38,6 +38,10 @@ static void many_names(void **state)
 			&(struct tree_entry){
 				.path = xasprintf("a name of some length %u", i), .mode = S_IFREG});
 	write_and_compare(*state, t);
+
+	/* Groups get more inodes (a bitmap block is enough for 32768) instead of the image more groups. */
+	autoptr(source) image = scene_open(*state, "image");
+	assert_true(image->size_bytes < 512 * MIB);
 }
 
 static void many_folders(void **state)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Two images in a row: what did not change stays where it is. */
 #include "ext4-scene.h"
+#include "fmt/ext4-layout.h"
 
 static void make_tree(const struct scene *s)
 {
@@ -97,12 +98,41 @@ static void unchanged_stays(void **state)
 	assert_int_equal(o.blocks - o.in_place, (100 * 777 + 50000 + 4095) / 4096 - 19);
 }
 
+static const struct ext4_place *find(const struct ext4_layout *l, const char *path)
+{
+	for (size_t i = 0; i < l->path_count; i++)
+		if (strcmp(l->paths[i], path) == 0)
+			return &l->places[l->place_of[i]];
+	fail_msg("no '%s'", path);
+	return NULL;
+}
+
+/* What a file grew by follows it, although there is free space before. */
+static void growth_stays_together(void **state)
+{
+	const struct scene *s = *state;
+	autoptr(ext4_layout) a = NULL;
+	autoptr(ext4_layout) b = NULL;
+
+	make_tree(s);
+	scene_build(s, "t", "one", NULL);
+	a = scene_layout(s, "one");
+	remove_file(s, "t/bin/file-100");
+	scene_file(s, "t/zoo/last", 120000, 1);
+	scene_build(s, "t", "two", a);
+	b = scene_layout(s, "two");
+	assert_int_equal(find(b, "zoo/last")->runs.count, 1);
+	assert_int_equal(
+		find(b, "zoo/last")->runs.items[0].start, find(a, "zoo/last")->runs.items[0].start);
+}
+
 static void new_version_takes_over(void **state)
 {
 	const struct scene *s = *state;
 	autofree char *old = scene_path(s, "t/modules-6.12.117+deb13");
 	autofree char *new = scene_path(s, "t/modules-6.12.121+deb13");
 	autoptr(ext4_layout) a = NULL;
+	autoptr(ext4_layout) b = NULL;
 
 	make_tree(s);
 	scene_folder(s, "t/modules-6.12.117+deb13");
@@ -115,6 +145,13 @@ static void new_version_takes_over(void **state)
 	scene_fsck(s, "two");
 	/* But for the one name everything is where it was. */
 	assert_int_equal(different_blocks(s, "one", "two"), 1);
+
+	/* A file that is really new does not get in between. */
+	scene_file(s, "t/a-first", 50000, 1);
+	scene_build(s, "t", "three", a);
+	b = scene_layout(s, "three");
+	assert_int_equal(find(b, "modules-6.12.121+deb13/one.ko")->runs.items[0].start,
+		find(a, "modules-6.12.117+deb13/one.ko")->runs.items[0].start);
 }
 
 static void plan_is_what_is_written(void **state)
@@ -306,6 +343,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST(same_tree_same_image),
 		TEST(unchanged_stays),
+		TEST(growth_stays_together),
 		TEST(new_version_takes_over),
 		TEST(plan_is_what_is_written),
 		TEST(growth_moves_nothing),

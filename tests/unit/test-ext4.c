@@ -195,6 +195,7 @@ static void zeros_become_holes(void **state)
 
 	scene_folder(s, "t");
 	make_sparse(s);
+	scene_file(s, "t/short", 5, 1);
 	scene_build(s, "t", "image", NULL);
 	image = scene_open(s, "image");
 	assert_ok(ext4_tree_open(image, &t, &e), e);
@@ -212,6 +213,12 @@ static void zeros_become_holes(void **state)
 	assert_ok(tree_open(t, tree_find(t, "zeros"), &f, &e), e);
 	assert_ok(source_next_data(f, 0, &start, &end, &e), e);
 	assert_int_equal(start, 100000);
+	source_free(take_ptr(f));
+
+	assert_ok(tree_open(t, tree_find(t, "short"), &f, &e), e);
+	assert_ok(source_next_data(f, 0, &start, &end, &e), e);
+	assert_int_equal(start, 0);
+	assert_int_equal(end, 5);
 }
 
 static uint32_t super_time(const struct scene *s, const char *image, uint64_t off)
@@ -406,6 +413,30 @@ static void damaged_images_are_refused(void **state)
 	assert_fails(ext4_tree_open(half, &t, &e), EINVAL, e, "not an ext4 file system");
 }
 
+static void progress_reaches_its_total(void **state)
+{
+	const struct scene *s = *state;
+	autofree char *path = scene_path(s, "image");
+	autofree char *text = NULL;
+	autoptr(tree) t = NULL;
+	struct ext4_params p = scene_params(NULL);
+	struct ext4_result result;
+	struct progress progress;
+	struct err e = {0};
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	make_everything(s);
+	t = scene_scan(s, "t");
+	progress_init_json(&progress, out);
+	autofd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	assert_ok(ext4_write(t, &p, fd, &result, &progress, &e), e);
+	assert_int_equal(fclose(out), 0);
+	assert_string_equal(progress.stage, "rootfs");
+	assert_true(progress.total > 40000001);
+	assert_int_equal(progress.done, progress.total);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scene_setup, scene_teardown)
 
 int main(void)
@@ -420,6 +451,7 @@ int main(void)
 		TEST(attributes_have_limits),
 		TEST(foreign_images_are_read),
 		TEST(damaged_images_are_refused),
+		TEST(progress_reaches_its_total),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,7 +39,7 @@ static bool same_text(const json_t *want, const struct ks_doc *doc)
 
 	if (ks_error_count(doc) > 0 || !text || str_eq(text, got))
 		return true;
-	print_error("got      %swanted   %s", got, text);
+	print_error("# got    %s# wanted %s", got, text);
 	return false;
 }
 
@@ -58,13 +58,13 @@ static unsigned replay_line(const char *line)
 	if (!same_verdict(want, doc)) {
 		const struct ks_problem *p = first_error(doc);
 
-		print_error("got      %s %u %s\n", p ? "refused" : "accepted", p ? p->line : 0,
+		print_error("# got    %s %u %s\n", p ? "refused" : "accepted", p ? p->line : 0,
 			p ? p->text : "");
 		same = false;
 	}
 	same = same_text(want, doc) && same;
 	if (!same)
-		print_error("case     %s\n\n", line);
+		print_error("# case   %s\n\n", line);
 	json_decref(want);
 	return !same;
 }
@@ -80,7 +80,7 @@ static void replay(const char *name)
 	char *rest = text;
 	for (char *line; (line = str_next_word(&rest, "\n")); count++)
 		wrong += replay_line(line);
-	print_message("%s: %u of %u cases agree\n", name, count - wrong, count);
+	print_message("# %s: %u of %u cases agree\n", name, count - wrong, count);
 	assert_true(count > 0);
 	assert_int_equal(wrong, 0);
 }

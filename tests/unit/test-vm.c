@@ -26,7 +26,7 @@ static void vm_command_of_a_bios_machine(void **state)
 	autofree char *text = cmd_quoted(&c);
 	assert_string_equal(text,
 		"qemu-system-x86_64 -name a,,b -machine q35 -nodefaults -no-user-config"
-		" -display none -no-reboot -accel tcg,thread=multi -cpu max -smp 2 -m 1024"
+		" -display none -no-reboot -accel tcg,thread=multi -cpu max,-erms,-fsrm -smp 2 -m 1024"
 		" -chardev socket,id=console,fd=0 -serial chardev:console -device virtio-rng-pci"
 		" -drive if=none,id=image,format=raw,readonly=on,file=/tmp/a,,b.squashfs.img"
 		" -device virtio-blk-pci,drive=image,serial=image -nic none"

@@ -17,11 +17,6 @@ boot() {
 	[ "$status" -eq 0 ] || fail "vm run: $(tail -n 30 "$work/err")"
 }
 
-# between A B: the lines of the console from the line A to the line B, without these.
-between() {
-	sed -n "/^$1\$/,/^$2\$/{/^$1\$/d;/^$2\$/d;p}" "$work/console"
-}
-
 build
 image=$(cat "$work/out")
 manifest=${image%.squashfs.img}.manifest.json
@@ -32,20 +27,21 @@ boot --expect='login: ' --send='root\n' --expect='assword: ' --send='bedplate-te
 	--expect='# ' \
 	--send='dmesg -n 1; systemctl is-system-running --wait; echo mark-"one"\n' \
 	--expect='mark-one' \
-	--send='systemctl --failed --no-legend --plain; echo mark-"two"\n' --expect='mark-two' \
+	--send='systemctl --failed --no-legend | sed "s/^/unit-""failed: /"; echo mark-"two"\n' \
+	--expect='mark-two' \
 	--send='nodectl info; echo mark-"three"\n' --expect='mark-three' \
 	--send='nodectl info --json; touch /usr/written && echo mark-"four"\n' --expect='mark-four'
 
-between mark-one mark-two | grep -v '# systemctl' >"$work/failed" || true
-[ ! -s "$work/failed" ] || fail "failed units: $(cat "$work/failed")"
-between mark-two mark-three >"$work/info"
+! grep '^unit-failed: ' "$work/console" || fail "failed units, see above"
 name="$(json "$manifest" .name) $(json "$manifest" .version)"
-grep -qF "Image:    $name (amd64)" "$work/info" || fail "nodectl info: $(cat "$work/info")"
-grep -q '^Running:  live, changes are lost' "$work/info" || fail "nodectl info: $(cat "$work/info")"
+grep -qxF "Image:    $name (amd64)" "$work/console" || fail "nodectl info: $(tail "$work/console")"
+grep -q '^Running:  live, changes are lost' "$work/console" ||
+	fail "nodectl info: $(tail "$work/console")"
 
 # What was written is not in the image, and nothing of the run is left.
 [ "$(sha256sum <"$image")" = "$before" ] || fail "the image has changed"
-[ -z "$(find "$work" -name 'bedplate-*')" ] || fail "left behind: $(find "$work" -name 'bedplate-*')"
+left=$(find "$work" -mindepth 1 -name 'bedplate-*')
+[ -z "$left" ] || fail "left behind: $left"
 
 # The same image with UEFI firmware.
-boot --uefi --memory=1G --expect='EFI stub' --expect='login: '
+boot --uefi --expect='EFI stub' --expect='login: '

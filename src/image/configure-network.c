@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* network: the hostname, and profiles for NetworkManager. */
+#include <stdio.h>
+
+#include "base/xalloc.h"
+#include "image/configure-step.h"
+#include "image/intree.h"
+#include "image/nm-profile.h"
+
+#define PROFILE_FOLDER "/etc/NetworkManager/system-connections"
+
+/* hostname(5): labels of letters, digits and '-'. */
+static int set_hostname(struct configure *cf, const struct ks_cmd *c, struct err *e)
+{
+	static const char chars[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789.-";
+	const char *name = ks_str(c, "hostname");
+	size_t len = strspn(name, chars);
+
+	if (len == 0 || len > 64 || name[len] != '\0' || strchr(".-", name[0]))
+		return configure_error(c, e, "bad hostname '%s'", name);
+	autofree char *text = xasprintf("%s\n", name);
+	return intree_write(cf->root_fd, "/etc/hostname", text, 0644, e);
+}
+
+/* A line with nothing but a hostname is no device. */
+static bool names_device(const struct ks_cmd *c)
+{
+	static const char *const options[] = {"device", "bootproto", "ip", "ipv6", "bondslaves",
+		"bridgeslaves", "vlanid", "nameserver", "gateway", "netmask", "mtu", "onboot",
+		"activate", "noipv4", "noipv6", "nodns", "nodefroute", "dhcpclass", "ethtool"};
+
+	for (size_t i = 0; i < ARRAY_LEN(options); i++)
+		if (ks_given(c, options[i]))
+			return true;
+	return !ks_given(c, "hostname");
+}
+
+static int add_profiles(
+	struct configure *cf, const struct ks_cmd *c, struct nm_profiles *out, struct err *e)
+{
+	const struct nm_network n = {
+		.device = ks_str(c, "device"),
+		.bootproto = ks_str(c, "bootproto"),
+		.ip = ks_str(c, "ip"),
+		.netmask = ks_str(c, "netmask"),
+		.gateway = ks_str(c, "gateway"),
+		.nameserver = ks_str(c, "nameserver"),
+		.ipv6 = ks_str(c, "ipv6"),
+		.ipv6gateway = ks_str(c, "ipv6gateway"),
+		.mtu = ks_str(c, "mtu"),
+		.dhcpclass = ks_str(c, "dhcpclass"),
+		.ethtool = ks_str(c, "ethtool"),
+		.ipv4_dns_search = ks_str(c, "ipv4-dns-search"),
+		.ipv6_dns_search = ks_str(c, "ipv6-dns-search"),
+		.vlanid = ks_str(c, "vlanid"),
+		.interfacename = ks_str(c, "interfacename"),
+		.bondslaves = ks_str(c, "bondslaves"),
+		.bondopts = ks_str(c, "bondopts"),
+		.bridgeslaves = ks_str(c, "bridgeslaves"),
+		.bridgeopts = ks_str(c, "bridgeopts"),
+		.seed = cf->params->image_name,
+		.nodns = ks_flag(c, "nodns"),
+		.ipv4_ignore_auto_dns = ks_flag(c, "ipv4-ignore-auto-dns"),
+		.ipv6_ignore_auto_dns = ks_flag(c, "ipv6-ignore-auto-dns"),
+		.nodefroute = ks_flag(c, "nodefroute"),
+		.noipv4 = ks_flag(c, "noipv4"),
+		.noipv6 = ks_flag(c, "noipv6"),
+		.no_autoconnect = !ks_flag(c, "onboot"),
+	};
+
+	if (ks_given(c, "essid"))
+		configure_warn(cf, c, "wireless networks are not for images, line ignored");
+	else if (ks_given(c, "teamslaves"))
+		configure_warn(cf, c, "teams are gone from NetworkManager, line ignored");
+	else
+		return configure_wrap(c, nm_profiles_add(out, &n, e), e);
+	return 0;
+}
+
+static int write_profiles(struct configure *cf, const struct nm_profiles *p, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < p->count; i++) {
+		autofree char *path = xasprintf(
+			PROFILE_FOLDER "/%s.nmconnection", p->items[i].name);
+
+		r = intree_write(cf->root_fd, path, p->items[i].text, 0600, e);
+	}
+	return r;
+}
+
+int configure_network(struct configure *cf, struct err *e)
+{
+	bool has_manager = intree_has(cf->root_fd, "/usr/sbin/NetworkManager");
+	auto_nm_profiles p = {0};
+	int r = 0;
+
+	for (const struct ks_cmd *c = NULL; r == 0 && (c = ks_next(cf->doc, "network", c));) {
+		if (ks_str(c, "hostname"))
+			r = set_hostname(cf, c, e);
+		if (r < 0 || !names_device(c))
+			continue;
+		if (!has_manager)
+			configure_warn(cf, c,
+				"no package 'network-manager' in this image, no profile for it");
+		else
+			r = add_profiles(cf, c, &p, e);
+	}
+	return r == 0 ? write_profiles(cf, &p, e) : r;
+}

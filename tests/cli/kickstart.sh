@@ -1,0 +1,90 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+bedplate=$1
+
+cat >"$work/good.ks" <<'KS'
+# an unattended install
+text
+lang en_US.UTF-8
+keyboard us
+timezone --utc Etc/UTC
+liveimg --url=file:///run/install/node.squashfs.img --checksum=0000000000000000000000000000000000000000000000000000000000000000
+zerombr
+clearpart --all --drives=sda
+autopart --type=thinp
+rootpw --lock
+poweroff
+KS
+
+# A good file: nothing is said and all questions are answered.
+expect 0 "$bedplate" kickstart check "$work/good.ks"
+[ ! -s "$work/out" ] || fail "unexpected stdout"
+[ ! -s "$work/err" ] || fail "unexpected stderr"
+expect 0 "$bedplate" kickstart check --strict --unattended "$work/good.ks"
+[ "$(grep -c '^\[x\] ' "$work/out")" -eq 11 ] || fail "not 11 answered questions"
+
+# The canonical text, from a file and from standard input; it is a fixed point.
+expect 0 "$bedplate" kickstart dump "$work/good.ks"
+head -1 "$work/out" >"$work/first"
+same "$work/first" "keyboard 'us'"
+cp "$work/out" "$work/canonical.ks"
+expect 0 "$bedplate" kickstart dump - <"$work/canonical.ks"
+same "$work/out" "$(cat "$work/canonical.ks")"
+
+# Every error is named, with its place.
+cat >"$work/bad.ks" <<'KS'
+text
+frob
+skipx
+part / --size=many
+KS
+expect 1 "$bedplate" kickstart check "$work/bad.ks"
+same "$work/err" "$work/bad.ks:2: unknown command 'frob'
+$work/bad.ks:3: warning: 'skipx' is valid kickstart, but nothing here acts on it
+$work/bad.ks:4: part: --size: 'many' is not a whole number"
+expect 1 "$bedplate" kickstart dump "$work/bad.ks"
+[ ! -s "$work/out" ] || fail "a file with errors was printed"
+same "$work/err" "$work/bad.ks:2: unknown command 'frob'
+$work/bad.ks:4: part: --size: 'many' is not a whole number"
+
+# A warning passes, but not with --strict.  Several files: the worst one decides.
+echo skipx >"$work/warn.ks"
+expect 0 "$bedplate" kickstart check "$work/warn.ks"
+expect 1 "$bedplate" kickstart check --strict "$work/warn.ks"
+expect 1 "$bedplate" kickstart check "$work/good.ks" "$work/bad.ks"
+
+# An open question.
+expect 1 "$bedplate" kickstart check --unattended "$work/warn.ks"
+grep -q '^\[ \] storage: ' "$work/out" || fail "storage is not an open question"
+
+# JSON, of the problems and of the model.
+expect 1 "$bedplate" kickstart check --json --unattended "$work/bad.ks"
+python3 - "$work/out" <<'PY'
+import json, sys
+[entry] = json.load(open(sys.argv[1]))
+assert entry["ok"] is False
+assert [p["line"] for p in entry["problems"]] == [2, 3, 4]
+assert [p["level"] for p in entry["problems"]] == ["error", "warning", "error"]
+assert any(not q["answered"] for q in entry["questions"])
+PY
+expect 0 "$bedplate" kickstart dump --json "$work/good.ks"
+python3 - "$work/out" <<'PY'
+import json, sys
+model = json.load(open(sys.argv[1]))
+clear = [c for c in model["commands"] if c["command"] == "clearpart"][0]
+assert clear["options"] == {"all": True, "drives": ["sda"]}, clear
+assert clear["line"] == 8
+assert model["packages"] is None
+PY
+
+# No such file, wrong use, full disk.
+expect 1 "$bedplate" kickstart check "$work/none.ks"
+grep -q 'No such file' "$work/err" || fail "the missing file is not named"
+expect 2 "$bedplate" kickstart dump
+if [ -w /dev/full ]; then
+	got=0
+	"$bedplate" kickstart dump "$work/good.ks" >/dev/full 2>/dev/null || got=$?
+	[ "$got" -eq 1 ] || fail "a full disk was not noticed"
+fi
