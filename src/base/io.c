@@ -146,12 +146,30 @@ static int slice_read_at(struct source *s, void *buf, size_t len, uint64_t off, 
 	return source_read_at(c->parent, buf, len, c->off + off, e);
 }
 
+static int slice_next_data(
+	struct source *s, uint64_t off, uint64_t *start, uint64_t *end, struct err *e)
+{
+	struct slice_source *c = (struct slice_source *)s;
+	uint64_t from, to;
+	int r = source_next_data(c->parent, c->off + off, &from, &to, e);
+
+	if (r < 0)
+		return r;
+	*start = MIN(from - c->off, s->size_bytes);
+	*end = MIN(to - c->off, s->size_bytes);
+	return 0;
+}
+
 static void plain_free(struct source *s)
 {
 	free(s);
 }
 
-static const struct source_ops slice_ops = {.read_at = slice_read_at, .free = plain_free};
+static const struct source_ops slice_ops = {
+	.read_at = slice_read_at,
+	.next_data = slice_next_data,
+	.free = plain_free,
+};
 
 struct source *source_slice(struct source *parent, uint64_t off, uint64_t len)
 {

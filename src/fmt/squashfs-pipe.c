@@ -55,7 +55,7 @@ static int pack(struct worker *w, struct squashfs_block *b, struct err *e)
 	b->reused = false;
 	b->word = 0;
 	memset(b->plain, 0, sizeof(b->plain));
-	if (b->may_sparse && squashfs_is_zero(b->in, b->len))
+	if (b->hole || (b->may_sparse && squashfs_is_zero(b->in, b->len)))
 		return 0;
 
 	sha256_buffer(b->in, b->len, b->plain);

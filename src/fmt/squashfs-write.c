@@ -225,7 +225,7 @@ static int flush_fragment(struct writer *w, struct err *e)
 	memcpy(b->in, w->fragment, w->fragment_len);
 	b->len = w->fragment_len;
 	b->tag = TAG_FRAGMENT;
-	b->may_sparse = false;
+	b->may_sparse = b->hole = false;
 	squashfs_pipe_submit(w->pipe);
 	w->fragment_len = 0;
 	w->fragment_index++;
@@ -268,6 +268,7 @@ static int add_blocks(struct writer *w, size_t index, struct source *s, struct e
 {
 	struct squashfs_content *c = &w->content[index];
 	uint32_t block_bytes = w->params.block_bytes;
+	uint64_t data = 0, data_end = 0;
 
 	c->block_count = (size_t)((s->size_bytes + block_bytes - 1) / block_bytes);
 	c->words = xcalloc(c->block_count, sizeof(*c->words));
@@ -280,7 +281,11 @@ static int add_blocks(struct writer *w, size_t index, struct source *s, struct e
 		b->len = (uint32_t)MIN(block_bytes, s->size_bytes - off);
 		b->tag = index;
 		b->may_sparse = true;
-		r = source_read_at(s, b->in, b->len, off, e);
+		if (off >= data_end)
+			r = source_next_data(s, off, &data, &data_end, e);
+		b->hole = off + b->len <= data;
+		if (r == 0 && !b->hole)
+			r = source_read_at(s, b->in, b->len, off, e);
 		if (r == 0)
 			r = progress_advance(w->progress, w->read_bytes + off + b->len, e);
 		if (r < 0)
