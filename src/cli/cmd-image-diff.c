@@ -207,10 +207,10 @@ const struct cli_command cmd_image_diff = {
 	.name = "image diff",
 	.args = "OLD NEW",
 	.summary = "Say what changed from one image to the next",
-	.details =
-		"A line begins with + added, - removed, ~ changed, > moved to another path, or @ the\n"
-		"same file in other blocks of the file system.  Times do not count as a change.\n"
-		"Blocks are 4096 bytes of the file system image; those of zeros are not counted.\n",
+	.details = "A line begins with + added, - removed, ~ changed, > moved to another path, or\n"
+		   "@ the same file in other blocks of the file system.  Times do not count as a\n"
+		   "change.  Blocks are 4096 bytes of the file system image; those of zeros are\n"
+		   "not counted.\n",
 	.opts = opts,
 	.opt_count = ARRAY_LEN(opts),
 	.opts_size = sizeof(struct options),

@@ -169,10 +169,10 @@ const struct cli_command cmd_image_extract = {
 	.name = "image extract",
 	.args = "FILE [PATH]",
 	.summary = "Write the files of an image, or one of them, to disk",
-	.details =
-		"Without PATH the whole tree is written, into NAME-VERSION.tree unless -o says where.\n"
-		"A folder's content goes into DEST, which must be empty; a file gets its own name.\n"
-		"As root, owners and devices are kept.  Nothing is ever written outside of DEST.\n",
+	.details = "Without PATH the whole tree is written, into NAME-VERSION.tree unless -o says\n"
+		   "where.  A folder's content goes into DEST, which must be empty; a file gets\n"
+		   "its own name.  As root, owners and devices are kept.  Nothing is ever written\n"
+		   "outside of DEST.\n",
 	.opts = opts,
 	.opt_count = ARRAY_LEN(opts),
 	.opts_size = sizeof(struct options),

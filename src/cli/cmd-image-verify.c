@@ -58,10 +58,10 @@ const struct cli_command cmd_image_verify = {
 	.name = "image verify",
 	.args = "FILE",
 	.summary = "Check an image against its signed manifest",
-	.details =
-		"Every byte is read: the image, the file system in it, its dm-verity tree, the list of\n"
-		"files and the bill of materials.  The first thing that is wrong ends the command\n"
-		"with status 1.  Without --trust a signature proves nothing and --unsigned is needed.\n",
+	.details = "Every byte is read: the image, the file system in it, its dm-verity tree, the\n"
+		   "list of files and the bill of materials.  The first thing that is wrong ends\n"
+		   "the command with status 1.  Without --trust a signature proves nothing and\n"
+		   "--unsigned is needed.\n",
 	.opts = opts,
 	.opt_count = ARRAY_LEN(opts),
 	.opts_size = sizeof(struct options),

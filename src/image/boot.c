@@ -9,10 +9,10 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 
-#define END_SECONDS  10
-#define FIRMWARE_MAX (64 * MIB)
-#define CMD_LINE_MAX 4096
-#define QEMU_LOG_MAX (1 * MIB)
+#define END_SECONDS    10
+#define FIRMWARE_MAX   (64 * MIB)
+#define CONF_MAX_BYTES (64 * KIB)
+#define QEMU_LOG_MAX   (1 * MIB)
 #define LIVE_CMD_LINE                                                                              \
 	"root=live:" VM_FIRST_DISK " rd.live.image rd.live.overlay.overlayfs=1"                    \
 	" rd.live.overlay.nouserconfirmprompt " VM_CONSOLE_PARAM
@@ -110,15 +110,26 @@ static int copy_vars(const char *template, const struct boot *b, struct err *e)
 }
 
 /* The image's own parameters first: the last root= and the last console= count. */
+/* What follows "append=" in the text of BOOT_CONF_PATH, cut out in place; "" when nothing does. */
+static const char *find_append(char *conf)
+{
+	char *rest = conf;
+
+	for (char *line; (line = str_next_word(&rest, "\n"));)
+		if (str_starts(line, "append="))
+			return str_trim(line + strlen("append="));
+	return "";
+}
+
 static int make_cmd_line(struct boot *b, struct image *img, const char *more, struct err *e)
 {
 	const char *how = image_kind(img) == IMAGE_EXT4 ? BARE_CMD_LINE : LIVE_CMD_LINE;
-	autofree char *own = NULL;
-	int r = image_read(image_tree(img), BOOT_CMD_LINE_PATH, CMD_LINE_MAX, &own, NULL, e);
+	autofree char *conf = NULL;
+	int r = image_read(image_tree(img), BOOT_CONF_PATH, CONF_MAX_BYTES, &conf, NULL, e);
 
 	if (r < 0 && r != -ENOENT)
 		return r;
-	const char *words = own ? str_trim(own) : "";
+	const char *words = conf ? find_append(conf) : "";
 	b->cmd_line = xasprintf(
 		"%s%s%s%s%s", words, *words ? " " : "", how, more ? " " : "", more ? more : "");
 	return 0;

@@ -16,9 +16,6 @@
 #include "image/image.h"
 #include "sys/vm.h"
 
-/* What an image wants on its kernel command line, as kernel-install(8) reads it. */
-#define BOOT_CMD_LINE_PATH "etc/kernel/cmdline"
-
 struct boot_params {
 	uint64_t memory_bytes;
 	uint64_t cpus;

@@ -10,12 +10,12 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "image/configure-step.h"
+#include "image/image.h"
 #include "image/intree.h"
 #include "image/scripts.h"
 #include "sys/chroot.h"
 
 /* For what boots this image later: the kickstart's wishes, one NAME=VALUE a line. */
-#define BOOT_CONF_PATH "/usr/lib/bedplate/boot.conf"
 
 int configure_error(const struct ks_cmd *c, struct err *e, const char *fmt, ...)
 {

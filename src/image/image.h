@@ -15,6 +15,9 @@
 #include "base/tree.h"
 #include "fmt/squashfs.h"
 
+/* What the recipe's bootloader command says, in the tree: see docs/image-tree.md. */
+#define BOOT_CONF_PATH "/usr/lib/bedplate/boot.conf"
+
 enum image_kind {
 	IMAGE_LIVE, /* squashfs around LiveOS/rootfs.img or LiveOS/ext3fs.img */
 	IMAGE_FLAT, /* the tree directly in a squashfs */

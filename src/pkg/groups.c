@@ -12,7 +12,8 @@ const struct pkg_group pkg_groups[] = {
 		"bash-completion bind9-host bzip2 ca-certificates cpio curl dosfstools e2fsprogs "
 		"ethtool file iputils-ping less locales logrotate lsof man-db nano pciutils psmisc "
 		"rsync strace sudo tcpdump traceroute usbutils vim-tiny wget xz-utils"},
-	{"standard", "remote access and the right time", "chrony openssh-server sudo less nano ca-certificates"},
+	{"standard", "remote access and the right time",
+		"chrony openssh-server sudo less nano ca-certificates"},
 	{"storage", "every kind of disk a root may be on",
 		"cryptsetup dosfstools e2fsprogs fdisk gdisk lvm2 mdadm multipath-tools nvme-cli "
 		"open-iscsi parted smartmontools thin-provisioning-tools xfsprogs"},

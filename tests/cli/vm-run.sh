@@ -7,10 +7,11 @@ requires command -v mksquashfs
 requires command -v python3
 
 # An image that no machine could boot, and a QEMU that plays what a booted one would say.
-mkdir -p "$work/tree/boot" "$work/tree/etc/kernel" "$work/tree/usr/lib/modules/6.1" "$work/tmp"
+mkdir -p "$work/tree/boot" \
+	"$work/tree/usr/lib/bedplate" "$work/tree/usr/lib/modules/6.1" "$work/tmp"
 echo kernel >"$work/tree/boot/vmlinuz-6.1"
 echo initramfs >"$work/tree/boot/initrd.img-6.1"
-echo 'mitigations=off' >"$work/tree/etc/kernel/cmdline"
+printf 'append=mitigations=off\ntimeout=5\n' >"$work/tree/usr/lib/bedplate/boot.conf"
 mksquashfs "$work/tree" "$work/a,b.squashfs.img" -quiet -no-progress -all-root >/dev/null
 image=$work/a,b.squashfs.img
 mkdir "$work/bin"
