@@ -87,23 +87,26 @@ static int give_to_user(const struct configure *cf, const char *path, const char
 	return cmd_run(&c, e);
 }
 
+/* The copy takes the mode of /etc/skel along: a home is for its user alone. */
 static int copy_skeleton(const struct configure *cf, const char *home, struct err *e)
 {
 	autofd int from = file_open_in_root(
 		cf->root_fd, "/etc/skel", O_RDONLY | O_DIRECTORY, 0, NULL);
 	autofd int to = file_open_in_root(cf->root_fd, home, O_RDONLY | O_DIRECTORY, 0, e);
 	autocmd c = {.log_fd = cf->log_fd};
+	int r = 0;
 
 	if (to < 0)
 		return to;
-	if (fchmod(to, 0700) < 0)
-		return err_errno(e, "'%s'", home);
-	if (from < 0)
-		return 0;
-	cmd_add(&c, "cp", "-a", "--", NULL);
-	cmd_addf(&c, "/proc/%d/fd/%d/.", (int)getpid(), from);
-	cmd_addf(&c, "/proc/%d/fd/%d/.", (int)getpid(), to);
-	return cmd_run(&c, e);
+	if (from >= 0) {
+		cmd_add(&c, "cp", "-a", "--", NULL);
+		cmd_addf(&c, "/proc/%d/fd/%d/.", (int)getpid(), from);
+		cmd_addf(&c, "/proc/%d/fd/%d/.", (int)getpid(), to);
+		r = cmd_run(&c, e);
+	}
+	if (r == 0 && fchmod(to, 0700) < 0)
+		r = err_errno(e, "'%s'", home);
+	return r;
 }
 
 static int make_home(

@@ -145,8 +145,12 @@ static int run_outside(const struct run *run, const struct ks_script *s, struct 
 
 static int judge(const struct run *run, const struct ks_script *s, int r, struct err *e)
 {
+	static const char wrapper[] = "unshare: "; /* how we run it is no part of what went wrong */
+
 	if (r == 0)
 		return 0;
+	if (str_starts(e->msg, wrapper))
+		memmove(e->msg, e->msg + strlen(wrapper), strlen(e->msg + strlen(wrapper)) + 1);
 	/* The user wants an end, or the disk is full: no fault of the script. */
 	if (r == -EINTR || r == -ENOSPC || s->erroronfail)
 		return err_wrap(e, r, "%s:%u: %s script failed", s->file, s->line, kind_name(s));
