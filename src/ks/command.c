@@ -170,12 +170,13 @@ static void add_active(
 		append(list, take_ptr(c));
 }
 
-/* The name in static storage, which the grammar has for aliases too. */
-static const char *lasting_name(struct ks_doc *doc, const struct ks_command *g, const char *name)
+/* The name in static storage. */
+static const char *lasting_name(const struct ks_command *g, const char *name)
 {
-	if (str_eq(name, g->name))
-		return g->name;
-	return ks_keep_name(doc, name);
+	for (size_t i = 0; i < ks_aliases_count; i++)
+		if (str_eq(name, ks_aliases[i].name))
+			return ks_aliases[i].name;
+	return g->name;
 }
 
 void ks_add_command(struct ks_doc *doc, const char *file, unsigned line, const struct strv *words,
@@ -197,7 +198,7 @@ void ks_add_command(struct ks_doc *doc, const char *file, unsigned line, const s
 		return;
 	}
 
-	struct ks_cmd *c = ks_cmd_new(g, lasting_name(doc, g, name));
+	struct ks_cmd *c = ks_cmd_new(g, lasting_name(g, name));
 	c->file = file;
 	c->line = line;
 	add_active(doc, c, words, raw_line);

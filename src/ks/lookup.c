@@ -36,25 +36,34 @@ unsigned ks_command_used_by(const struct ks_command *g, const char *written)
 	return g->used_by;
 }
 
+/* Whether the first of the alternatives in list is name. */
+static bool is_first(const char *list, const char *name, size_t len)
+{
+	return *list == *name && strncmp(list, name, len) == 0 &&
+		(list[len] == '\0' || list[len] == '|');
+}
+
 bool ks_alternative(const char *list, const char *name, size_t len)
 {
-	for (;;) {
-		size_t n = strcspn(list, "|");
-
-		if (n == len && memcmp(list, name, n) == 0)
+	for (; list; list = strchr(list, '|')) {
+		list += *list == '|';
+		if (is_first(list, name, len))
 			return true;
-		if (list[n] == '\0')
-			return false;
-		list += n + 1;
 	}
+	return false;
 }
 
 size_t ks_opt_find(const struct ks_command *g, const char *name)
 {
-	size_t i = 0, len = strlen(name);
+	size_t i, len = strlen(name);
 
-	while (i < g->opt_count && !ks_alternative(g->opts[i].name, name, len))
-		i++;
+	/* Nearly every look-up is by the first name, and each line printed makes many. */
+	for (i = 0; i < g->opt_count; i++)
+		if (is_first(g->opts[i].name, name, len))
+			return i;
+	for (i = 0; i < g->opt_count; i++)
+		if (ks_alternative(g->opts[i].name, name, len))
+			break;
 	return i;
 }
 

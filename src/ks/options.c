@@ -37,14 +37,11 @@ static unsigned count_names(const char *names, const char *prefix, size_t len)
 {
 	unsigned count = 0;
 
-	for (;;) {
-		size_t n = strcspn(names, "|");
-
-		count += n >= len && memcmp(names, prefix, len) == 0;
-		if (names[n] == '\0')
-			return count;
-		names += n + 1;
+	for (; names; names = strchr(names, '|')) {
+		names += *names == '|';
+		count += strncmp(names, prefix, len) == 0;
 	}
+	return count;
 }
 
 /* Options of which the len bytes at name are a prefix; *found is one of them. */

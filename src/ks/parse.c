@@ -45,9 +45,12 @@ struct parser {
 	const struct input *input;
 };
 
-static bool has_content(const char *text, size_t len)
+static bool section_has_content(const struct section *s)
 {
-	return ks_skip_space(text, text + len) < text + len;
+	const char *text = s->body.data ? s->body.data : "";
+	const char *end = text + s->body.len;
+
+	return ks_skip_space(text, end) < end;
 }
 
 static void add_script(struct ks_doc *doc, struct section *s, enum ks_script_kind kind)
@@ -55,7 +58,7 @@ static void add_script(struct ks_doc *doc, struct section *s, enum ks_script_kin
 	const struct ks_cmd *h = s->header;
 	const char *log = ks_str(h, "log");
 
-	if (!has_content(s->body.data ? s->body.data : "", s->body.len))
+	if (!section_has_content(s))
 		return;
 	KS_GROW(doc->scripts, doc->script_count, doc->script_room);
 	size_t body_len = s->body.len;
@@ -76,6 +79,10 @@ static void add_certificate(struct ks_doc *doc, struct section *s)
 {
 	const char *dir = ks_str(s->header, "dir"), *type = ks_str(s->header, "type");
 
+	if (!section_has_content(s)) {
+		ks_error(doc, s->file, s->line, "%%certificate: there is no certificate");
+		return;
+	}
 	KS_GROW(doc->certificates, doc->certificate_count, doc->certificate_room);
 	doc->certificates[doc->certificate_count++] = (struct ks_certificate){
 		.filename = xstrdup(ks_text(s->header, "filename")),
@@ -170,6 +177,9 @@ static void open_section(struct parser *ps, const struct strv *words)
 	r = ks_parse_options(doc, s->header, words, &first_run, &e);
 	if (r == 0 && str_eq(s->grammar->name, "%packages"))
 		r = ks_packages_header(doc, s->header, &e);
+	else if (r == 0 && str_eq(s->grammar->name, "%certificate") && !ks_flag(s->header, "dir") &&
+		!ks_flag(s->header, "type"))
+		r = err_set(&e, EINVAL, "expected --dir or --type");
 	if (r < 0)
 		ks_error(doc, s->file, s->line, "%s: %s", s->grammar->name, e.msg);
 }
