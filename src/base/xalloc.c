@@ -40,7 +40,13 @@ char *xvasprintf(const char *fmt, va_list ap)
 
 char *xstrndup(const char *s, size_t len)
 {
-	return checked(strndup(s, len));
+	size_t n = strnlen(s, len);
+	char *copy = xrealloc(NULL, n + 1);
+
+	/* Not strndup(): s need not end within len bytes, which sanitizers hold against it. */
+	memcpy(copy, s, n);
+	copy[n] = '\0';
+	return copy;
 }
 
 char *xasprintf(const char *fmt, ...)
