@@ -13,27 +13,7 @@
 #include "base/hash.h"
 #include "base/tree.h"
 #include "base/xalloc.h"
-
-static char *folder;
-
-static int make_folder(void **state)
-{
-	char template[] = "/tmp/bedplate-unit.XXXXXX";
-
-	(void)state;
-	folder = xstrdup(mkdtemp(template));
-	return 0;
-}
-
-static int drop_folder(void **state)
-{
-	struct err e = {0};
-
-	(void)state;
-	assert_ok(file_remove_tree(folder, &e), e);
-	free(folder);
-	return 0;
-}
+#include "folder.h"
 
 static void cmd_gives_output(void **state)
 {

@@ -10,30 +10,10 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "base/xalloc.h"
+#include "folder.h"
 #include "ks/ks.h"
 #include "ks/text.h"
 #include "ks/unattended.h"
-
-static char *folder;
-
-static int make_folder(void **state)
-{
-	char template[] = "/tmp/bedplate-unit.XXXXXX";
-
-	(void)state;
-	folder = xstrdup(mkdtemp(template));
-	return 0;
-}
-
-static int drop_folder(void **state)
-{
-	struct err e = {0};
-
-	(void)state;
-	assert_ok(file_remove_tree(folder, &e), e);
-	free(folder);
-	return 0;
-}
 
 static char *write_file(const char *name, const char *text)
 {

@@ -8,28 +8,8 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "base/xalloc.h"
+#include "folder.h"
 #include "image/stage.h"
-
-static char *folder;
-
-static int make_folder(void **state)
-{
-	char template[] = "/tmp/bedplate-unit.XXXXXX";
-
-	(void)state;
-	folder = xstrdup(mkdtemp(template));
-	return 0;
-}
-
-static int drop_folder(void **state)
-{
-	struct err e = {0};
-
-	(void)state;
-	assert_ok(file_remove_tree(folder, &e), e);
-	free(folder);
-	return 0;
-}
 
 static struct stage_cache *open_cache(const char *recipe)
 {
