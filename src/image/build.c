@@ -146,7 +146,7 @@ static int make_configured(struct build *b, struct stage *s, struct err *e)
 		.source_date = b->source_date};
 	const struct finish_params finish = {.image_name = b->recipe->name,
 		.image_version = b->version,
-		.recipe = b->recipe->path,
+		.recipe = b->recipe->file,
 		.built_with = "bedplate " BEDPLATE_VERSION,
 		.source_date = b->source_date};
 

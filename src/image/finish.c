@@ -20,12 +20,10 @@
 /* nodectl info reads this; the manifest beside the image has the rest. */
 static int write_image_json(int root_fd, const struct finish_params *params, struct err *e)
 {
-	const char *slash = strrchr(params->recipe, '/');
 	autofree char *arch = pkg_host_arch();
 	json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:s, s:I}", "name", params->image_name,
-		"version", params->image_version, "arch", arch, "recipe",
-		slash ? slash + 1 : params->recipe, "built_with", params->built_with, "source_date",
-		(json_int_t)params->source_date);
+		"version", params->image_version, "arch", arch, "recipe", params->recipe,
+		"built_with", params->built_with, "source_date", (json_int_t)params->source_date);
 	char *text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
 
 	json_decref(json);

@@ -180,7 +180,6 @@ static int describe_previous(const struct liveimg_spec *spec, struct manifest *m
 static int describe(
 	const struct liveimg_spec *spec, struct tree *t, struct manifest *m, struct err *e)
 {
-	const char *slash = strrchr(spec->recipe->path, '/');
 	int r;
 
 	m->name = xstrdup(spec->recipe->name);
@@ -189,7 +188,7 @@ static int describe(
 	m->source_date = spec->source_date;
 	m->rootfs_type = xstrdup(spec->rootfs_folder ? "squashfs-ext4" : "squashfs");
 	m->tool = xstrdup("bedplate " BEDPLATE_VERSION);
-	m->recipe.file = xstrdup(slash ? slash + 1 : spec->recipe->path);
+	m->recipe.file = xstrdup(spec->recipe->file);
 	m->recipe.size_bytes = strlen(spec->recipe->canonical);
 	sha256_buffer(spec->recipe->canonical, m->recipe.size_bytes, m->recipe.sha256);
 	describe_kernels(t, m);

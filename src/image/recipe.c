@@ -18,6 +18,7 @@ void recipe_free(struct recipe *r)
 		return;
 	ks_doc_free(r->doc);
 	free(r->path);
+	free(r->file);
 	free(r->name);
 	free(r->version);
 	free(r->canonical);
@@ -84,14 +85,11 @@ static int check_name(const struct ks_cmd *c, const char *what, const char *text
 		ks_file(c), ks_line(c), what, text, NAME_MAX_BYTES);
 }
 
-static char *name_from_path(const char *path)
+static char *name_from_file(const char *file)
 {
-	const char *slash = strrchr(path, '/');
-	const char *name = slash ? slash + 1 : path;
-
-	if (str_eq(name, "-"))
+	if (str_eq(file, "-"))
 		return xstrdup("image");
-	return xstrndup(name, strlen(name) - (str_ends(name, ".ks") ? 3 : 0));
+	return xstrndup(file, strlen(file) - (str_ends(file, ".ks") ? 3 : 0));
 }
 
 static int set_name(struct recipe *r, struct err *e)
@@ -107,7 +105,7 @@ static int set_name(struct recipe *r, struct err *e)
 		result = check_name(c, "version", version, e);
 	if (result < 0)
 		return result;
-	r->name = name ? xstrdup(name) : name_from_path(r->path);
+	r->name = name ? xstrdup(name) : name_from_file(r->file);
 	r->version = version ? xstrdup(version) : NULL;
 	return 0;
 }
@@ -162,9 +160,11 @@ static char *commands_text(const char *canonical)
 int recipe_load(const char *path, int log_fd, struct recipe **out, struct err *e)
 {
 	autoptr(recipe) r = xcalloc(1, sizeof(*r));
+	const char *slash = strrchr(path, '/');
 	int result;
 
 	r->path = xstrdup(path);
+	r->file = xstrdup(slash ? slash + 1 : path);
 	/* Standard input can be read once only: there %pre cannot feed an %include. */
 	result = str_eq(path, "-") ? 0 : run_pre(path, log_fd, e);
 	if (result == 0)

@@ -14,6 +14,7 @@
 
 struct recipe {
 	char *path;
+	char *file; /* its last component: all of the path that an image may know */
 	struct ks_doc *doc;
 	char *name;             /* "node": the image command's, or the file's name */
 	char *version;          /* NULL: to be made from the date of the repositories */

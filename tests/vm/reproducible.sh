@@ -10,8 +10,13 @@ mkdir -p "$work/other/cache"
 # Downloaded packages are shared; every stage runs again, the initramfs too.
 cp -a "$cache/packages" "$work/other/cache/packages"
 rm -rf "$work/other/cache/packages/initramfs"
+# The recipe stands elsewhere, too.
+mkdir -p "$work/other/tests/vm" "$work/other/build"
+cp -R "$source_dir/recipes" "$work/other/recipes"
+cp "$source_dir/tests/vm/minimal-test.ks" "$work/other/tests/vm"
+ln -s "$source_dir/build/deb" "$work/other/build/deb"
 umask 027
-TZ=Asia/Tokyo "$bedplate" image build "$source_dir/tests/vm/minimal-test.ks" \
+TZ=Asia/Tokyo "$bedplate" image build "$work/other/tests/vm/minimal-test.ks" \
 	--cache="$work/other/cache" -o "$work/other/folder" --json >"$work/result" 2>"$work/err" ||
 	fail "second build: $(tail -3 "$work/err")"
 is "$(json "$work/result" '[.stages[].cached] | any')" false "a stage was cached"
