@@ -359,6 +359,10 @@ static void packages_fini(struct ks_packages *p)
 	strv_fini(&p->groups);
 	strv_fini(&p->excluded_groups);
 	free(p->group_details);
+	free(p->package_places);
+	free(p->excluded_places);
+	free(p->group_places);
+	free(p->excluded_group_places);
 	free(p->inst_langs);
 	free(p->environment);
 	free(p->timeout);

@@ -49,6 +49,7 @@ struct ks_mention {
 	char *name;
 	enum ks_mention_kind { KS_NAME, KS_NAME_OUT, KS_GROUP, KS_GROUP_OUT } kind;
 	bool nodefaults, optional;
+	struct ks_place place;
 	size_t order;
 };
 
@@ -123,5 +124,6 @@ int ks_parse_options(struct ks_doc *doc, struct ks_cmd *c, const struct strv *wo
 
 /* %packages: header, one line, and the sorted lists at the end. */
 int ks_packages_header(struct ks_doc *doc, const struct ks_cmd *header, struct err *e) MUST_CHECK;
-int ks_packages_line(struct ks_doc *doc, const char *text, size_t len, struct err *e) MUST_CHECK;
+int ks_packages_line(struct ks_doc *doc, struct ks_place place, const char *text, size_t len,
+	struct err *e) MUST_CHECK;
 void ks_packages_finish(struct ks_doc *doc);

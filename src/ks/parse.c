@@ -341,7 +341,8 @@ static void body_line(struct parser *ps, const char *line, size_t len)
 	}
 	if (first == line + len || *first == '#')
 		return;
-	if (ks_packages_line(ps->doc, line, len, &e) < 0)
+	const struct ks_place place = {.file = ps->input->name, .line = ps->input->line};
+	if (ks_packages_line(ps->doc, place, line, len, &e) < 0)
 		ks_error(ps->doc, ps->input->name, 0, "line %u: %s", ps->input->line, e.msg);
 }
 

@@ -210,39 +210,44 @@ static void sort_repos(struct pkg_request *req)
 	}
 }
 
-static void add_wishes(struct pkg_request *req, const struct strv *names, bool is_group,
-	bool is_excluded, const struct ks_packages *from)
+/* kind: what the wishes are, without name and place. */
+static void add_wishes(struct pkg_request *req, const struct strv *names,
+	const struct ks_place *places, struct pkg_wish kind)
 {
 	for (size_t i = 0; i < names->count; i++) {
 		req->wishes = xrealloc(req->wishes, (req->wish_count + 1) * sizeof(*req->wishes));
 		req->wishes[req->wish_count++] = (struct pkg_wish){
 			.name = xstrdup(names->items[i]),
-			.is_group = is_group,
-			.is_excluded = is_excluded,
-			.file = xstrdup(from->file ? from->file : "%packages"),
-			.line = from->line,
+			.is_group = kind.is_group,
+			.is_excluded = kind.is_excluded,
+			.file = xstrdup(places[i].file),
+			.line = places[i].line,
 		};
 	}
 }
 
 static void set_wishes(struct pkg_request *req, const struct ks_packages *p)
 {
+	static const struct pkg_wish package, group = {.is_group = true};
+	static const struct pkg_wish off = {.is_excluded = true};
+	static const struct pkg_wish group_off = {.is_group = true, .is_excluded = true};
+	const struct ks_place header = {p->file ? p->file : "%packages", p->line};
 	autostrv core = {0};
 
 	strv_add(&core, "core");
 	if (!p->nocore && !strv_has(&p->groups, "core") && !strv_has(&p->excluded_groups, "core"))
-		add_wishes(req, &core, true, false, p);
-	add_wishes(req, &p->groups, true, false, p);
-	add_wishes(req, &p->packages, false, false, p);
-	add_wishes(req, &p->excluded_groups, true, true, p);
-	add_wishes(req, &p->excluded, false, true, p);
+		add_wishes(req, &core, &header, group);
+	add_wishes(req, &p->groups, p->group_places, group);
+	add_wishes(req, &p->packages, p->package_places, package);
+	add_wishes(req, &p->excluded_groups, p->excluded_group_places, group_off);
+	add_wishes(req, &p->excluded, p->excluded_places, off);
 	req->excludedocs = p->excludedocs;
 	req->exclude_weakdeps = p->exclude_weakdeps;
 	req->ignoremissing = p->ignoremissing;
 	req->inst_langs = p->inst_langs ? xstrdup(p->inst_langs) : NULL;
 	if (p->environment)
 		log_warning("%s:%u: environment '%s' is not known for Debian and does nothing",
-			p->file, p->line, p->environment);
+			p->environment_place.file, p->environment_place.line, p->environment);
 }
 
 /* Debian's names where they differ from the kernel's. */

@@ -2,7 +2,9 @@
 #include "test.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "base/file.h"
 #include "base/str.h"
 #include "base/xalloc.h"
 #include "ks/ks.h"
@@ -90,6 +92,41 @@ static void wrong_lines_are_named(void **state)
 
 		assert_fails(parse(cases[i].text, &req, &e), EINVAL, e, cases[i].message);
 	}
+}
+
+static void wishes_know_their_lines(void **state)
+{
+	char folder[] = "/tmp/bedplate-test-XXXXXX";
+	autoptr(pkg_request) req = NULL;
+	static const char included[] = "# a comment\nless\n-emacs\n";
+	struct err e = {0};
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	autofree char *more = xasprintf("%s/more", folder);
+	autofree char *text = xasprintf("repo --name=x --baseurl=http://h/d --suite=s --unsigned\n"
+					"%%packages --nocore\nvim\n@base\nvim\n"
+					"%%include %s\n-@games\n%%end\n",
+		more);
+	assert_ok(file_replace(more, included, sizeof(included) - 1, 0644, &e), e);
+	assert_ok(parse(text, &req, &e), e);
+	const struct {
+		const char *name, *file;
+		unsigned line;
+	} want[] = {
+		{"base", "dir/x.ks", 4},
+		{"less", more, 2},
+		{"vim", "dir/x.ks", 5},
+		{"games", "dir/x.ks", 7},
+		{"emacs", more, 3},
+	};
+	assert_int_equal(req->wish_count, ARRAY_LEN(want));
+	for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+		assert_string_equal(req->wishes[i].name, want[i].name);
+		assert_string_equal(req->wishes[i].file, want[i].file);
+		assert_int_equal(req->wishes[i].line, want[i].line);
+	}
+	assert_ok(file_remove_tree(folder, &e), e);
 }
 
 static void digest_follows_the_content_and_not_the_lines(void **state)
@@ -329,6 +366,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(request_holds_what_the_kickstart_says),
 		cmocka_unit_test(wrong_lines_are_named),
+		cmocka_unit_test(wishes_know_their_lines),
 		cmocka_unit_test(digest_follows_the_content_and_not_the_lines),
 		cmocka_unit_test(wishes_become_names),
 		cmocka_unit_test(wishes_that_cannot_be_are_refused),
