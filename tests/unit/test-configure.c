@@ -15,6 +15,7 @@
 #include "image/initramfs-deps.h"
 #include "image/intree.h"
 #include "image/nm-profile.h"
+#include "image/scrub.h"
 
 /* A folder of our own that plays the tree; gone at the end of the test. */
 struct scene {
@@ -370,6 +371,26 @@ static void damaged_initramfs_is_an_error(void **state)
 	scene_fini(&s);
 }
 
+static void scrubbing_keeps_what_the_kickstart_made(void **state)
+{
+	struct scene s;
+	struct err e = {0};
+
+	(void)state;
+	scene_init(&s);
+	put(&s, "/etc/adjtime", "0.0 0 0.0\n0\nLOCAL\n");
+	put(&s, "/etc/ssh/ssh_host_rsa_key", "secret");
+	put(&s, "/etc/machine-id", "0123456789abcdef0123456789abcdef\n");
+	put(&s, "/var/log/dpkg.log", "today");
+	assert_ok(scrub_tree(s.fd, &e), e);
+	assert_text(&s, "/etc/adjtime", "0.0 0 0.0\n0\nLOCAL\n");
+	assert_text(&s, "/etc/machine-id", "");
+	assert_false(intree_has(s.fd, "/etc/ssh/ssh_host_rsa_key"));
+	assert_true(intree_has(s.fd, "/var/log"));
+	assert_false(intree_has(s.fd, "/var/log/dpkg.log"));
+	scene_fini(&s);
+}
+
 static void links_lead_nowhere_outside(void **state)
 {
 	struct scene s;
@@ -406,6 +427,7 @@ int main(void)
 		cmocka_unit_test(networks_that_cannot_be_are_refused),
 		cmocka_unit_test(initramfs_depends_on_what_is_in_it),
 		cmocka_unit_test(damaged_initramfs_is_an_error),
+		cmocka_unit_test(scrubbing_keeps_what_the_kickstart_made),
 		cmocka_unit_test(links_lead_nowhere_outside),
 	};
 
