@@ -89,6 +89,9 @@ int configure_lang(struct configure *cf, struct err *e)
 	if (r < 0)
 		return r;
 	if (!intree_has(cf->root_fd, "/usr/sbin/locale-gen")) {
+		if (ks_list(c, "addsupport")->count > 0)
+			configure_warn(cf, c,
+				"no package 'locales' in this image, --addsupport does nothing");
 		if (!needs_no_locale(lang))
 			configure_warn(cf, c,
 				"no package 'locales' in this image, C.UTF-8 instead of '%s'",
@@ -146,7 +149,13 @@ int configure_keyboard(struct configure *cf, struct err *e)
 
 	if (!c)
 		return 0;
-	keymap = ks_args(c)->count > 0 ? ks_args(c)->items[0] : ks_str(c, "vckeymap");
+	keymap = ks_str(c, "vckeymap");
+	if (ks_args(c)->count > 0) {
+		if (keymap && *keymap)
+			configure_warn(
+				cf, c, "--vckeymap does nothing beside '%s'", ks_args(c)->items[0]);
+		keymap = ks_args(c)->items[0];
+	}
 	if (!keymap)
 		keymap = "";
 	r = *keymap ? check_word(c, "keyboard", keymap, e) : 0;

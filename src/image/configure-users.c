@@ -128,6 +128,17 @@ static int make_home(
 	return r < 0 ? err_wrap(e, r, "home of '%s'", user) : 0;
 }
 
+/* A package may have made the user: then the line says what it is to be like. */
+static void keep_user(const struct configure *cf, const struct ks_cmd *c)
+{
+	static const char *const fixed[] = {"homedir", "shell", "gecos", "gid"};
+
+	for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
+		if (ks_given(c, fixed[i]))
+			configure_warn(cf, c, "user '%s' is there already, --%s does nothing",
+				ks_str(c, "name"), fixed[i]);
+}
+
 static int add_user(struct configure *cf, struct accounts *a, const struct ks_cmd *c, struct err *e)
 {
 	const struct strv *groups = ks_list(c, "groups");
@@ -144,9 +155,10 @@ static int add_user(struct configure *cf, struct accounts *a, const struct ks_cm
 	ks_int(c, "uid", &account.uid);
 	ks_int(c, "gid", &account.gid);
 	r = accounts_add_user(a, &account, e);
-	/* A package may have made it: then the line says what it is to be like. */
-	if (r == -EEXIST && accounts_has_group(a, account.name) && account.uid == ACCOUNTS_AUTO)
+	if (r == -EEXIST && accounts_has_group(a, account.name) && account.uid == ACCOUNTS_AUTO) {
+		keep_user(cf, c);
 		r = 0;
+	}
 	if (r < 0)
 		return configure_wrap(c, r, e);
 	for (size_t i = 0; r == 0 && i < groups->count; i++)

@@ -58,6 +58,7 @@ struct ks_doc {
 	struct ks_packages packages;
 	struct ks_mention *mentions;
 	size_t mention_count, mention_room;
+	struct ks_cmd_list headers; /* of sections, but for raw ones */
 	struct ks_script *scripts;
 	size_t script_count, script_room;
 	struct ks_certificate *certificates;
@@ -93,6 +94,7 @@ const char *ks_keep_name(struct ks_doc *doc, const char *name) MUST_CHECK;
 /* Whether a string of this kind was seen before; remembers it. */
 bool ks_seen_before(struct ks_doc *doc, const char *kind, const char *key);
 
+void ks_cmd_append(struct ks_cmd_list *list, struct ks_cmd *c);
 struct ks_cmd *ks_cmd_new(const struct ks_command *g, const char *name) MUST_CHECK;
 void ks_cmd_free(struct ks_cmd *c);
 DEFINE_AUTOPTR(ks_cmd, ks_cmd_free)

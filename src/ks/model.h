@@ -31,6 +31,8 @@ const char *ks_name(const struct ks_cmd *c);
 
 /* The option was written, on any of the merged lines. */
 bool ks_given(const struct ks_cmd *c, const char *option);
+/* No option but these, names between '|', was written. */
+bool ks_given_only(const struct ks_cmd *c, const char *options);
 /* The value, or the grammar's default, or NULL.  Lists are given as written, without blanks. */
 const char *ks_str(const struct ks_cmd *c, const char *option);
 /* The option is in force; also for a boolean value such as --onboot=yes. */

@@ -29,7 +29,7 @@ struct input {
 struct section {
 	bool open;
 	const struct ks_command *grammar; /* NULL: an unknown one, whose body is dropped */
-	struct ks_cmd *header;
+	struct ks_cmd *header; /* the document's */
 	char *header_text; /* as written, of a raw one */
 	struct strbuf body;
 	const char *file;
@@ -102,7 +102,6 @@ static void add_addon(struct ks_doc *doc, struct section *s)
 
 static void section_fini(struct section *s)
 {
-	ks_cmd_free(s->header);
 	free(s->header_text);
 	strbuf_fini(&s->body);
 	*s = (struct section){0};
@@ -165,6 +164,7 @@ static void open_section(struct parser *ps, const struct strv *words)
 	}
 
 	s->header = ks_cmd_new(s->grammar, s->grammar->name);
+	ks_cmd_append(&doc->headers, s->header);
 	s->header->file = s->file;
 	s->header->line = s->line;
 	r = ks_parse_options(doc, s->header, words, &first_run, &e);
