@@ -129,6 +129,7 @@ static int run_outside(const struct run *run, const struct ks_script *s, struct 
 
 	if (r == 0) {
 		chroot_cmd_init_outside(&c);
+		c.kill_at_once = true;
 		if (run->tree_path) {
 			cmd_env(&c, "INSTALL_ROOT=%s", run->tree_path);
 			cmd_env(&c, "ANA_INSTALL_PATH=%s", run->tree_path);
