@@ -322,6 +322,14 @@ static void failures_are_one_line(void **state)
 			"x.ks:4: archive 'http://h/debian trixie InRelease' unreachable: "
 			"Could not resolve 'h'",
 			EHOSTUNREACH},
+		{"Err:1 http://h/debian trixie-updates InRelease\n  503",
+			"x.ks:5: archive 'http://h/debian trixie-updates InRelease' unreachable: "
+			"503",
+			EHOSTUNREACH},
+		{"E: Failed to fetch http://h/debian-security/dists/trixie/InRelease  503",
+			"x.ks:6: archive 'http://h/debian-security/dists/trixie/InRelease' "
+			"unreachable: 503",
+			EHOSTUNREACH},
 		{"W: GPG error: http://h/debian trixie InRelease: NO_PUBKEY 0E98404D386FA1D9\n"
 		 "E: The repository 'http://h/debian trixie InRelease' is not signed.",
 			"x.ks:4: bad signature: http://h/debian trixie InRelease: "
@@ -349,11 +357,14 @@ static void failures_are_one_line(void **state)
 		{"dpkg: error processing package foo (--configure):\n exit status 3",
 			"dpkg: error processing package foo (--configure): exit status 3", EPROTO},
 	};
-	struct pkg_repo repo = {.baseurl = (char[]){"http://h/debian"},
-		.suite = (char[]){"trixie"},
-		.file = (char[]){"x.ks"},
-		.line = 4};
-	struct pkg_request req = {.repos = &repo, .repo_count = 1};
+	static char file[] = "x.ks", url[] = "http://h/debian", more[] = "http://h/debian-security";
+	static char suite[] = "trixie", updates[] = "trixie-updates";
+	struct pkg_repo repos[] = {
+		{.baseurl = url, .suite = suite, .file = file, .line = 4},
+		{.baseurl = url, .suite = updates, .file = file, .line = 5},
+		{.baseurl = more, .suite = suite, .file = file, .line = 6},
+	};
+	struct pkg_request req = {.repos = repos, .repo_count = ARRAY_LEN(repos)};
 
 	(void)state;
 	strv_add(&req.exclude, "bar");

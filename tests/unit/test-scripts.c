@@ -211,10 +211,8 @@ static void put_packages(const struct scene *s)
 
 static void commands_change_the_tree(void **state)
 {
-	static const struct configure_params params = {.image_name = "test",
-		.image_version = "1",
-		.recipe_digest = "00",
-		.source_date = 86400 * 20000};
+	static const struct configure_params params = {
+		.image_name = "test", .source_date = 86400 * 20000};
 	struct scene s;
 	struct err e = {0};
 
