@@ -29,8 +29,8 @@ struct input {
 struct section {
 	bool open;
 	const struct ks_command *grammar; /* NULL: an unknown one, whose body is dropped */
-	struct ks_cmd *header; /* the document's */
-	char *header_text; /* as written, of a raw one */
+	struct ks_cmd *header;            /* the document's */
+	char *header_text;                /* as written, of a raw one */
 	struct strbuf body;
 	const char *file;
 	unsigned line;
