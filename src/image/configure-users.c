@@ -39,6 +39,8 @@ static int set_password(struct configure *cf, struct accounts *a, const struct k
 	autofree char *hash = NULL;
 	int r = 0;
 
+	if (!password && ks_given(c, "iscrypted"))
+		configure_warn(cf, c, "--iscrypted does nothing without a password");
 	if (password && ks_flag(c, "iscrypted"))
 		hash = xstrdup(password);
 	else if (password)
@@ -49,8 +51,8 @@ static int set_password(struct configure *cf, struct accounts *a, const struct k
 }
 
 /* "wheel" or "wheel(10)"; a group that is not there yet is made. */
-static int join_group(struct accounts *a, const struct ks_cmd *c, const char *user,
-	const char *item, struct err *e)
+static int join_group(const struct configure *cf, struct accounts *a, const struct ks_cmd *c,
+	const char *user, const char *item, struct err *e)
 {
 	size_t len = strcspn(item, "(");
 	autofree char *name = xstrndup(item, len);
@@ -64,7 +66,9 @@ static int join_group(struct accounts *a, const struct ks_cmd *c, const char *us
 		if (end == item + len + 1 || !str_eq(end, ")") || gid < 0)
 			return configure_error(c, e, "bad group '%s'", item);
 	}
-	if (!accounts_has_group(a, name))
+	if (accounts_has_group(a, name) && gid != ACCOUNTS_AUTO)
+		configure_warn(cf, c, "group '%s' is there already and keeps its id", name);
+	else if (!accounts_has_group(a, name))
 		r = accounts_add_group(a, name, gid, e);
 	if (r == 0)
 		r = accounts_add_member(a, name, user, e);
@@ -162,7 +166,7 @@ static int add_user(struct configure *cf, struct accounts *a, const struct ks_cm
 	if (r < 0)
 		return configure_wrap(c, r, e);
 	for (size_t i = 0; r == 0 && i < groups->count; i++)
-		r = join_group(a, c, account.name, groups->items[i], e);
+		r = join_group(cf, a, c, account.name, groups->items[i], e);
 	return r == 0 ? set_password(cf, a, c, account.name, ks_str(c, "password"), e) : r;
 }
 

@@ -219,7 +219,7 @@ static void commands_change_the_tree(void **state)
 	(void)state;
 	if (!scene_init(&s,
 		    "lang de_DE\nkeyboard 'de'\ntimezone Europe/Berlin\n"
-		    "rootpw --lock\nuser --name=node --groups=sudo,new --gecos=Node\n"
+		    "rootpw --lock\nuser --name=node --groups=sudo(99),new(300) --gecos=Node\n"
 		    "sshkey --username=node 'ssh-ed25519 AAAA me'\n"
 		    "network --hostname=a.example\nnetwork --device=eth0 --activate\n"
 		    "firewall --enabled --port=8080:tcp\n"
@@ -238,6 +238,7 @@ static void commands_change_the_tree(void **state)
 	assert_text(&s, "/copy", "a.example\n");
 	assert_text(&s, "/etc/passwd",
 		"root:x:0:0:root:/root:/bin/sh\nnode:x:1000:1000:Node:/home/node:/bin/bash\n");
+	assert_text(&s, "/etc/group", "root:x:0:\nsudo:x:27:node\nnode:x:1000:\nnew:x:300:node\n");
 	assert_text(&s, "/etc/shadow", "root:!:20000:0:99999:7:::\nnode:!:20000:0:99999:7:::\n");
 	assert_mode(&s, "/etc/shadow", "0:0 640");
 	assert_mode(&s, "/home/node", "1000:1000 700");
@@ -250,6 +251,7 @@ static void commands_change_the_tree(void **state)
 		"locale-gen \nsystemctl --quiet enable -- nftables.service\n"
 		"systemctl --quiet enable -- ssh.service\n");
 	assert_text(&s, "/usr/lib/bedplate/boot.conf", "append=quiet\ntimeout=3\n");
+	assert_logged(&s, "warning: t.ks:5: group 'sudo' is there already and keeps its id\n");
 	assert_logged(&s, "warning: t.ks:10: no service 'absent' to disable in this image\n");
 	scene_fini(&s);
 }
