@@ -116,6 +116,12 @@ void tree_sort(struct tree *t)
 	set_links(t);
 }
 
+void tree_clamp_times(struct tree *t, int64_t latest)
+{
+	for (size_t i = 0; i < t->count; i++)
+		t->entries[i].mtime = MIN(t->entries[i].mtime, latest);
+}
+
 const struct tree_entry *tree_find(const struct tree *t, const char *path)
 {
 	struct tree_entry key = {.path = (char *)(uintptr_t)path};

@@ -3,7 +3,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+#include <sys/resource.h>
 
 #include "base/xalloc.h"
 #include "cli/commands.h"
@@ -125,11 +125,15 @@ static char *default_cache(void)
 
 static void print_json(const struct build_result *b, const struct report *report)
 {
-	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:O}", "name", b->name,
+	struct rusage used = {0};
+
+	getrusage(RUSAGE_SELF, &used);
+	json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:O}", "name", b->name,
 		"version", b->version, "image", b->image, "manifest", b->manifest, "image_bytes",
 		(json_int_t)b->image_bytes, "rootfs_bytes", (json_int_t)b->rootfs_bytes,
 		"kept_blocks", (json_int_t)b->kept_blocks, "new_blocks", (json_int_t)b->new_blocks,
-		"stages", report->stages);
+		"peak_memory_bytes", (json_int_t)used.ru_maxrss * (json_int_t)KIB, "stages",
+		report->stages);
 
 	json_dumpf(o, stdout, JSON_INDENT(2));
 	putchar('\n');

@@ -214,8 +214,10 @@ int liveimg_make(const struct liveimg_spec *spec, struct progress *p, struct err
 	automanifest m = {0};
 	int r = tree_scan(spec->tree, &t, e);
 
-	if (r == 0)
-		r = describe(spec, t, &m, e);
+	if (r < 0)
+		return r;
+	tree_clamp_times(t, spec->source_date);
+	r = describe(spec, t, &m, e);
 	if (r == 0)
 		r = make_squashfs(spec, t, image, p, e);
 	if (r == 0)

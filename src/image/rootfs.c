@@ -151,8 +151,10 @@ int rootfs_make(const struct rootfs_spec *spec, uint64_t *kept, uint64_t *fresh,
 	uint8_t digest[SHA256_BYTES];
 	int r = tree_scan(spec->tree, &t, e);
 
-	if (r == 0)
-		r = files_compute(t, &files, p, e);
+	if (r < 0)
+		return r;
+	tree_clamp_times(t, spec->source_date);
+	r = files_compute(t, &files, p, e);
 	if (r == 0)
 		r = save_files(files, spec->folder, e);
 	if (r < 0)

@@ -26,7 +26,8 @@ static void take_fetch(struct apt_said *s, const char *line)
 	if (s->wants_reason && line[0] == ' ')
 		keep(&s->reason, line);
 	s->wants_reason = false;
-	if (str_starts(line, "Err:") && strchr(line, ' ')) {
+	/* In a folder apt tries each kind of compression, and says so of each that is not there. */
+	if (str_starts(line, "Err:") && strchr(line, ' ') && !strstr(line, " copy:")) {
 		s->wants_reason = s->reason[0] == '\0';
 		keep(&s->failed_url, strchr(line, ' '));
 	}

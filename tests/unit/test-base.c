@@ -200,6 +200,11 @@ static void tree_scan_sees_all_kinds(void **state)
 	assert_true(S_ISFIFO(tree_find(t, "p")->mode));
 	assert_null(tree_find(t, "d/h"));
 
+	tree_clamp_times(t, 1000);
+	assert_int_equal(tree_find(t, "d/f")->mtime, 1000);
+	tree_clamp_times(t, 2000);
+	assert_int_equal(tree_find(t, "d/f")->mtime, 1000);
+
 	autoptr(source) s = NULL;
 	char text[5];
 	assert_ok(tree_open(t, tree_find(t, "d/g"), &s, &e), e);

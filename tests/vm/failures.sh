@@ -33,7 +33,7 @@ exit 3
 %end' "bad\.ks:[0-9]+: .*(3|reason).*log: "
 refused 'repo --name=gone --baseurl=http://127.0.0.1:9/debian --suite=trixie' "127\.0\.0\.1:9"
 refused 'part / --size=20' "(too small|MiB|bytes)"
-refused 'frobnicate' "bad\.ks:2: Unknown command"
+refused 'frobnicate' "bad\.ks:2: unknown command"
 
 # A signal at any moment.
 cat >"$work/slow.ks" <<EOF

@@ -28,7 +28,7 @@ is "$(json "$work/result" '.stages[] | select(.name == "configure").cached')" fa
 
 # The new image keeps the layout of the old one.
 "$bedplate" image diff --json "$image" "$work/new/changed-2.squashfs.img" >"$work/diff"
-json "$work/diff" '.unchanged_blocks, .kept_blocks' | {
+json "$work/diff" '.blocks | .unchanged_file_blocks, .kept_file_blocks' | {
 	read -r unchanged
 	read -r kept
 	[ "$unchanged" -gt 10000 ] || fail "only $unchanged blocks are unchanged"
