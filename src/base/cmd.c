@@ -89,7 +89,8 @@ static bool deadline_passed(const struct run *r)
 static void stop(struct run *r, int code)
 {
 	r->stop_code = code;
-	kill(-r->pid, SIGTERM);
+	r->killed = r->c->kill_at_once;
+	kill(-r->pid, r->killed ? SIGKILL : SIGTERM);
 	set_deadline(r, GRACE_SECONDS);
 }
 

@@ -5,7 +5,7 @@
  * The child gets /dev/null as stdin, LC_ALL=C.UTF-8 and a process group of its own.  Our descriptors
  * stay out of it because every one is opened close-on-exec.  The last line of its stderr becomes
  * part of the error message.  A signal to us (base/interrupt.h) or a timeout ends the whole group:
- * SIGTERM first, SIGKILL five seconds later.
+ * SIGTERM first unless kill_at_once, SIGKILL five seconds later.
  */
 #pragma once
 
@@ -25,6 +25,7 @@ struct cmd {
 	int stdin_fd;    /* 0: /dev/null.  Stays the caller's */
 	int log_fd;      /* > 0: stdout (unless captured) and stderr are written here too */
 	unsigned timeout_seconds; /* 0: none */
+	bool kill_at_once;        /* SIGTERM would not be heard */
 	int status;               /* wait status, valid once the child has ended */
 	/* Called for each line of output when set; the line is without its newline. */
 	void (*on_line)(void *ctx, const char *line);

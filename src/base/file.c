@@ -119,9 +119,24 @@ int file_open_beneath(int root_fd, const char *path, int flags, struct err *e)
 	return fd < 0 ? err_errno(e, "'%s'", path) : fd;
 }
 
+/* A named pipe in the place of a file would be waited for, a device written to. */
+static int open_regular(int root_fd, const char *path, int flags, unsigned mode, struct err *e)
+{
+	autofd int fd = file_open_in_root(root_fd, path, flags | O_NONBLOCK, mode, e);
+	struct stat st;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return err_errno(e, "'%s'", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, S_ISDIR(st.st_mode) ? EISDIR : EINVAL, "'%s' is no file", path);
+	return take_fd(&fd);
+}
+
 int file_read_in_root(int root_fd, const char *path, size_t max_bytes, char **out, struct err *e)
 {
-	autofd int fd = file_open_in_root(root_fd, path, O_RDONLY, 0, e);
+	autofd int fd = open_regular(root_fd, path, O_RDONLY, 0, e);
 
 	if (fd < 0)
 		return fd;
@@ -160,7 +175,7 @@ int file_write_in_root(
 
 	if (r < 0)
 		return r;
-	autofd int fd = file_open_in_root(root_fd, path, O_WRONLY | O_CREAT | O_TRUNC, mode, e);
+	autofd int fd = open_regular(root_fd, path, O_WRONLY | O_CREAT | O_TRUNC, mode, e);
 	if (fd < 0)
 		return fd;
 	if (fchmod(fd, mode) < 0)

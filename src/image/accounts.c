@@ -21,12 +21,11 @@ enum { FIELD_ID = 2, FIELD_MEMBERS = 3 };
 static const struct {
 	const char *path;
 	unsigned mode;
-	bool is_shadow_group; /* belongs to group shadow */
 } files[] = {
-	{"/etc/passwd", 0644, false},
-	{"/etc/shadow", 0640, true},
-	{"/etc/group", 0644, false},
-	{"/etc/gshadow", 0640, true},
+	{"/etc/passwd", 0644},
+	{"/etc/shadow", 0640},
+	{"/etc/group", 0644},
+	{"/etc/gshadow", 0640},
 };
 
 static struct strv *list_of(struct accounts *a, size_t i)

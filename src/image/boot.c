@@ -109,7 +109,6 @@ static int copy_vars(const char *template, const struct boot *b, struct err *e)
 	return r < 0 ? r : file_replace(b->vars, data, len, 0600, e);
 }
 
-/* The image's own parameters first: the last root= and the last console= count. */
 /* What follows "append=" in the text of BOOT_CONF_PATH, cut out in place; "" when nothing does. */
 static const char *find_append(char *conf)
 {
@@ -121,6 +120,7 @@ static const char *find_append(char *conf)
 	return "";
 }
 
+/* The image's own parameters first: the last root= and the last console= count. */
 static int make_cmd_line(struct boot *b, struct image *img, const char *more, struct err *e)
 {
 	const char *how = image_kind(img) == IMAGE_EXT4 ? BARE_CMD_LINE : LIVE_CMD_LINE;

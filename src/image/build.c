@@ -134,16 +134,10 @@ static int make_configured(struct build *b, struct stage *s, struct err *e)
 {
 	autofree char *installed = tree_of(&b->packages);
 	autofree char *tree = tree_of(s);
-	char recipe_digest[SHA256_HEX_BYTES];
-	uint8_t sum[SHA256_BYTES];
 	int r;
 
-	sha256_buffer(b->recipe->canonical, strlen(b->recipe->canonical), sum);
-	hex_format(sum, sizeof(sum), recipe_digest);
-	const struct configure_params configure = {.image_name = b->recipe->name,
-		.image_version = b->version,
-		.recipe_digest = recipe_digest,
-		.source_date = b->source_date};
+	const struct configure_params configure = {
+		.image_name = b->recipe->name, .source_date = b->source_date};
 	const struct finish_params finish = {.image_name = b->recipe->name,
 		.image_version = b->version,
 		.recipe = b->recipe->file,

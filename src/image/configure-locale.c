@@ -89,6 +89,9 @@ int configure_lang(struct configure *cf, struct err *e)
 	if (r < 0)
 		return r;
 	if (!intree_has(cf->root_fd, "/usr/sbin/locale-gen")) {
+		if (ks_list(c, "addsupport")->count > 0)
+			configure_warn(cf, c,
+				"no package 'locales' in this image, --addsupport does nothing");
 		if (!needs_no_locale(lang))
 			configure_warn(cf, c,
 				"no package 'locales' in this image, C.UTF-8 instead of '%s'",
@@ -137,6 +140,18 @@ static int keyboard_lists(const struct ks_cmd *c, const char *keymap, struct str
 	return add_layout(c, *layout ? layout : "us", layouts, variants, e);
 }
 
+/* The map of the console, "" when only X layouts are given. */
+static const char *console_map(const struct configure *cf, const struct ks_cmd *c)
+{
+	const char *option = ks_str(c, "vckeymap");
+
+	if (ks_args(c)->count == 0)
+		return option ? option : "";
+	if (option && *option)
+		configure_warn(cf, c, "--vckeymap does nothing beside '%s'", ks_args(c)->items[0]);
+	return ks_args(c)->items[0];
+}
+
 int configure_keyboard(struct configure *cf, struct err *e)
 {
 	const struct ks_cmd *c = ks_next(cf->doc, "keyboard", NULL);
@@ -146,9 +161,7 @@ int configure_keyboard(struct configure *cf, struct err *e)
 
 	if (!c)
 		return 0;
-	keymap = ks_args(c)->count > 0 ? ks_args(c)->items[0] : ks_str(c, "vckeymap");
-	if (!keymap)
-		keymap = "";
+	keymap = console_map(cf, c);
 	r = *keymap ? check_word(c, "keyboard", keymap, e) : 0;
 	if (r == 0)
 		r = keyboard_lists(c, keymap, &layouts, &variants, e);
@@ -300,6 +313,8 @@ int configure_timesource(struct configure *cf, struct err *e)
 	}
 	if (r < 0 || !first)
 		return r;
+	if (disable && any)
+		configure_warn(cf, first, "timesource: --ntp-disable beats the servers");
 	if (disable)
 		return configure_wrap(first, disable_time(cf, e), e);
 	if (!any)

@@ -26,14 +26,31 @@ static int set_hostname(struct configure *cf, const struct ks_cmd *c, struct err
 /* A line with nothing but a hostname is no device. */
 static bool names_device(const struct ks_cmd *c)
 {
-	static const char *const options[] = {"device", "bootproto", "ip", "ipv6", "bondslaves",
-		"bridgeslaves", "vlanid", "nameserver", "gateway", "netmask", "mtu", "onboot",
-		"activate", "noipv4", "noipv6", "nodns", "nodefroute", "dhcpclass", "ethtool"};
+	return !ks_given(c, "hostname") || !ks_given_only(c, "hostname");
+}
 
-	for (size_t i = 0; i < ARRAY_LEN(options); i++)
-		if (ks_given(c, options[i]))
-			return true;
-	return !ks_given(c, "hostname");
+/* Options that mean something only beside another one. */
+static void warn_of_useless(const struct configure *cf, const struct ks_cmd *c)
+{
+	static const struct {
+		const char *option, *needs;
+	} pairs[] = {
+		{"bondopts", "bondslaves"},
+		{"bridgeopts", "bridgeslaves"},
+		{"interfacename", "vlanid"},
+		{"ipv6gateway", "ipv6"},
+	};
+	static const char *const fixed[] = {"ip", "netmask", "gateway"};
+	const char *proto = ks_str(c, "bootproto");
+
+	for (size_t i = 0; i < ARRAY_LEN(pairs); i++)
+		if (ks_given(c, pairs[i].option) && !ks_given(c, pairs[i].needs))
+			configure_warn(cf, c, "network: --%s does nothing without --%s",
+				pairs[i].option, pairs[i].needs);
+	for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
+		if (ks_given(c, fixed[i]) && !str_eq(proto ? proto : "", "static"))
+			configure_warn(cf, c,
+				"network: --%s does nothing without --bootproto=static", fixed[i]);
 }
 
 static int add_profiles(
@@ -73,8 +90,10 @@ static int add_profiles(
 		configure_warn(cf, c, "wireless networks are not for images, line ignored");
 	else if (ks_given(c, "teamslaves"))
 		configure_warn(cf, c, "teams are gone from NetworkManager, line ignored");
-	else
+	else {
+		warn_of_useless(cf, c);
 		return configure_wrap(c, nm_profiles_add(out, &n, e), e);
+	}
 	return 0;
 }
 

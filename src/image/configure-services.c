@@ -46,19 +46,31 @@ static int write_ruleset(struct configure *cf, const struct ks_cmd *c, struct er
 	return r == 0 ? intree_write(cf->root_fd, RULESET_PATH, text, 0755, e) : r;
 }
 
+static void warn_beside(const struct configure *cf, const struct ks_cmd *c, const char *option)
+{
+	if (!ks_given_only(c, "enable|disable|use-system-defaults"))
+		configure_warn(cf, c, "firewall: other options do nothing beside --%s", option);
+}
+
 int configure_firewall(struct configure *cf, struct err *e)
 {
 	const struct ks_cmd *c = ks_next(cf->doc, "firewall", NULL);
 	bool has_nft = intree_has(cf->root_fd, "/usr/lib/systemd/system/nftables.service");
 	int r;
 
-	if (!c || ks_flag(c, "use-system-defaults"))
+	if (!c)
 		return 0;
-	if (!ks_flag(c, "enabled"))
+	if (ks_flag(c, "use-system-defaults")) {
+		warn_beside(cf, c, "use-system-defaults");
+		return 0;
+	}
+	if (!ks_flag(c, "enabled")) {
+		warn_beside(cf, c, "disabled");
 		return has_nft
 			? configure_wrap(
 				  c, configure_systemctl(cf, "disable", "nftables.service", e), e)
 			: 0;
+	}
 	if (!has_nft)
 		return configure_error(c, e, "the firewall needs package 'nftables'");
 	r = write_ruleset(cf, c, e);

@@ -24,7 +24,7 @@ void configure_warn(const struct configure *cf, const struct ks_cmd *c, const ch
 /* Put "FILE:LINE: " in front of an error from below. */
 int configure_wrap(const struct ks_cmd *c, int r, struct err *e);
 
-/* Run a program in the tree; its arguments end with NULL.  quiet: *e is all that is said. */
+/* Run a program in the tree; its arguments end with NULL. */
 int configure_run(const struct configure *cf, const char *const argv[], struct err *e) MUST_CHECK;
 /* systemctl VERB UNIT in the tree.  -EPROTO when it does not know the unit. */
 int configure_systemctl(

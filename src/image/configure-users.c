@@ -39,6 +39,8 @@ static int set_password(struct configure *cf, struct accounts *a, const struct k
 	autofree char *hash = NULL;
 	int r = 0;
 
+	if (!password && ks_given(c, "iscrypted"))
+		configure_warn(cf, c, "--iscrypted does nothing without a password");
 	if (password && ks_flag(c, "iscrypted"))
 		hash = xstrdup(password);
 	else if (password)
@@ -49,8 +51,8 @@ static int set_password(struct configure *cf, struct accounts *a, const struct k
 }
 
 /* "wheel" or "wheel(10)"; a group that is not there yet is made. */
-static int join_group(struct accounts *a, const struct ks_cmd *c, const char *user,
-	const char *item, struct err *e)
+static int join_group(const struct configure *cf, struct accounts *a, const struct ks_cmd *c,
+	const char *user, const char *item, struct err *e)
 {
 	size_t len = strcspn(item, "(");
 	autofree char *name = xstrndup(item, len);
@@ -64,7 +66,9 @@ static int join_group(struct accounts *a, const struct ks_cmd *c, const char *us
 		if (end == item + len + 1 || !str_eq(end, ")") || gid < 0)
 			return configure_error(c, e, "bad group '%s'", item);
 	}
-	if (!accounts_has_group(a, name))
+	if (accounts_has_group(a, name) && gid != ACCOUNTS_AUTO)
+		configure_warn(cf, c, "group '%s' is there already and keeps its id", name);
+	else if (!accounts_has_group(a, name))
 		r = accounts_add_group(a, name, gid, e);
 	if (r == 0)
 		r = accounts_add_member(a, name, user, e);
@@ -128,6 +132,17 @@ static int make_home(
 	return r < 0 ? err_wrap(e, r, "home of '%s'", user) : 0;
 }
 
+/* A package may have made the user: then the line says what it is to be like. */
+static void keep_user(const struct configure *cf, const struct ks_cmd *c)
+{
+	static const char *const fixed[] = {"homedir", "shell", "gecos", "gid"};
+
+	for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
+		if (ks_given(c, fixed[i]))
+			configure_warn(cf, c, "user '%s' is there already, --%s does nothing",
+				ks_str(c, "name"), fixed[i]);
+}
+
 static int add_user(struct configure *cf, struct accounts *a, const struct ks_cmd *c, struct err *e)
 {
 	const struct strv *groups = ks_list(c, "groups");
@@ -144,13 +159,14 @@ static int add_user(struct configure *cf, struct accounts *a, const struct ks_cm
 	ks_int(c, "uid", &account.uid);
 	ks_int(c, "gid", &account.gid);
 	r = accounts_add_user(a, &account, e);
-	/* A package may have made it: then the line says what it is to be like. */
-	if (r == -EEXIST && accounts_has_group(a, account.name) && account.uid == ACCOUNTS_AUTO)
+	if (r == -EEXIST && accounts_has_group(a, account.name) && account.uid == ACCOUNTS_AUTO) {
+		keep_user(cf, c);
 		r = 0;
+	}
 	if (r < 0)
 		return configure_wrap(c, r, e);
 	for (size_t i = 0; r == 0 && i < groups->count; i++)
-		r = join_group(a, c, account.name, groups->items[i], e);
+		r = join_group(cf, a, c, account.name, groups->items[i], e);
 	return r == 0 ? set_password(cf, a, c, account.name, ks_str(c, "password"), e) : r;
 }
 

@@ -15,8 +15,6 @@
 #include "image/scripts.h"
 #include "sys/chroot.h"
 
-/* For what boots this image later: the kickstart's wishes, one NAME=VALUE a line. */
-
 int configure_error(const struct ks_cmd *c, struct err *e, const char *fmt, ...)
 {
 	va_list ap;
@@ -91,6 +89,7 @@ int configure_selinux(struct configure *cf, struct err *e)
 	return intree_write(cf->root_fd, path, text, 0644, e);
 }
 
+/* For what boots this image later: the kickstart's wishes, one NAME=VALUE a line. */
 int configure_bootloader(struct configure *cf, struct err *e)
 {
 	const struct ks_cmd *c = ks_next(cf->doc, "bootloader", NULL);

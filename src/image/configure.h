@@ -15,10 +15,8 @@
 struct ks_doc;
 
 struct configure_params {
-	const char *image_name;    /* for image.json, never NULL */
-	const char *image_version; /* never NULL */
-	const char *recipe_digest; /* hex; password salts are derived from it */
-	int64_t source_date;       /* seconds since 1970; the scripts see it as SOURCE_DATE_EPOCH */
+	const char *image_name; /* password salts and profile UUIDs are derived from it */
+	int64_t source_date;    /* seconds since 1970; the scripts see it as SOURCE_DATE_EPOCH */
 };
 
 /*

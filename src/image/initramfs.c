@@ -66,7 +66,7 @@ static int take_entry(const struct build *b, const char *entry, const char *kern
 	int r;
 
 	if (from < 0)
-		return err_errno(e, "'%s'", from_path);
+		return 0;
 	r = intree_remove(b->root_fd, to_path, e);
 	if (r < 0)
 		return r;
@@ -83,7 +83,7 @@ static int take_entry(const struct build *b, const char *entry, const char *kern
 	return 1;
 }
 
-/* 1: taken from the cache. */
+/* 1: taken from the cache.  0: nothing there fits. */
 static int find_entry(const struct build *b, const char *kernel, struct err *e)
 {
 	autofree char *folder = cache_folder(b, kernel);
@@ -194,14 +194,14 @@ static int keep(const struct build *b, const char *kernel, struct source *image,
 
 	if (r == 0)
 		r = file_make_folder(folder, 0755, e);
-	if (r == 0)
-		r = write_entry(fresh, image, deps, e);
 	if (r < 0)
 		return r;
 	sha256_buffer(deps, strlen(deps), sum);
 	hex_format(sum, sizeof(sum), hex);
 	autofree char *entry = xasprintf("%s/%.16s", folder, hex);
-	r = file_remove_tree(entry, e);
+	r = write_entry(fresh, image, deps, e);
+	if (r == 0)
+		r = file_remove_tree(entry, e);
 	if (r == 0 && rename(fresh, entry) < 0)
 		r = err_errno(e, "renaming '%s'", fresh);
 	if (r < 0 && file_remove_tree(fresh, NULL) < 0)

@@ -65,6 +65,20 @@ static int check_value(const char *value, struct err *e)
 		: 0;
 }
 
+static int check_number(
+	const char *what, const char *text, unsigned long least, unsigned long most, struct err *e)
+{
+	char *end = NULL;
+
+	if (!is_set(text))
+		return 0;
+	unsigned long n = strtoul(text, &end, 10);
+	if (!isdigit((unsigned char)text[0]) || *end != '\0' || n < least || n > most)
+		return err_set(
+			e, EINVAL, "bad %s '%s', expected %lu to %lu", what, text, least, most);
+	return 0;
+}
+
 static int check_address(int family, const char *text, struct err *e)
 {
 	uint8_t bytes[16];
@@ -370,13 +384,17 @@ static int add_wired(struct nm_profiles *out, const struct nm_network *n, struct
 
 int nm_profiles_add(struct nm_profiles *out, const struct nm_network *n, struct err *e)
 {
-	const char *const values[] = {n->mtu, n->dhcpclass, n->ethtool, n->vlanid, n->bondopts,
-		n->bridgeopts, n->ipv4_dns_search, n->ipv6_dns_search};
+	const char *const values[] = {n->dhcpclass, n->ethtool, n->bondopts, n->bridgeopts,
+		n->ipv4_dns_search, n->ipv6_dns_search};
 	bool is_virtual = is_set(n->bondslaves) || is_set(n->bridgeslaves) || is_set(n->vlanid);
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(values); i++)
 		r = check_value(values[i], e);
+	if (r == 0)
+		r = check_number("MTU", n->mtu, 68, 65535, e);
+	if (r == 0)
+		r = check_number("VLAN id", n->vlanid, 0, 4094, e);
 	if (r == 0 && is_virtual)
 		r = is_set(n->device) ? check_device(n->device, e)
 				      : err_set(e, EINVAL, "this needs --device");

@@ -10,10 +10,14 @@
 #include "image/scrub.h"
 #include "pkg/apt-setup.h"
 
-/* What mmdebstrap takes from the build host or leaves for itself. */
+/*
+ * What mmdebstrap takes from the build host or leaves for itself, and what a package has said about
+ * the hardware clock: later on the kickstart's own word is in that file.
+ */
 static int remove_scaffold(int root_fd, struct err *e)
 {
 	static const char *const paths[] = {
+		"/etc/adjtime",
 		"/etc/hostname",
 		"/etc/resolv.conf",
 		"/etc/apt/apt.conf.d/99mmdebstrap",

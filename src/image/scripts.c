@@ -28,26 +28,20 @@ static const char *kind_name(const struct ks_script *s)
 	return s->kind == KS_PRE ? "%pre" : "%post";
 }
 
-/* The log of --log: written while the script runs, and copied to the stage's log. */
-struct tee {
-	int fd; /* -1: none */
-	int log_fd;
-};
-
-static void tee_line(void *ctx, const char *line)
+/* For --log; ctx: its descriptor.  The stage's log gets the output as well. */
+static void log_line(void *ctx, const char *line)
 {
-	struct tee *t = ctx;
+	const int *fd = ctx;
 	autofree char *text = xasprintf("%s\n", line);
+	struct err e = {0};
 
 	/* A full disk shows up when the tree is written; the script's own fate comes first. */
-	if (t->fd >= 0 && io_write(t->fd, text, strlen(text), NULL) < 0)
-		log_debug("--log: %m");
+	if (io_write(*fd, text, strlen(text), &e) < 0)
+		log_debug("--log: %s", e.msg);
 }
 
 static int open_log(const struct run *run, const struct ks_script *s, struct err *e)
 {
-	if (!s->log)
-		return -1;
 	if (run->tree_path && !s->nochroot) {
 		autofd int root = open(run->tree_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		int r = root < 0 ? err_errno(e, "'%s'", run->tree_path)
@@ -83,16 +77,14 @@ static void add_interpreter(struct cmd *c, const struct ks_script *s)
 static int run_command(
 	const struct run *run, const struct ks_script *s, struct cmd *c, struct err *e)
 {
-	struct tee t = {.fd = -1, .log_fd = run->log_fd};
-	autofd int log = open_log(run, s, e);
+	autofd int log = s->log ? open_log(run, s, e) : -1;
 
 	if (s->log && log < 0)
 		return log;
-	t.fd = log;
 	c->log_fd = run->log_fd;
 	c->timeout_seconds = TIMEOUT_SECONDS;
-	c->on_line = tee_line;
-	c->on_line_ctx = &t;
+	c->on_line = s->log ? log_line : NULL;
+	c->on_line_ctx = &log;
 	return cmd_run(c, e);
 }
 
@@ -129,6 +121,7 @@ static int run_outside(const struct run *run, const struct ks_script *s, struct 
 
 	if (r == 0) {
 		chroot_cmd_init_outside(&c);
+		c.kill_at_once = true;
 		if (run->tree_path) {
 			cmd_env(&c, "INSTALL_ROOT=%s", run->tree_path);
 			cmd_env(&c, "ANA_INSTALL_PATH=%s", run->tree_path);

@@ -56,7 +56,6 @@ static const struct {
 	{THIS, "/etc/nvme/hostnqn", NULL},
 	{THIS, "/etc/nvme/hostid", NULL},
 	{THIS, "/etc/hostid", NULL},
-	{THIS, "/etc/adjtime", NULL},
 };
 
 static int remove_one(int root_fd, enum how how, const char *path, const char *glob, struct err *e)

@@ -108,15 +108,6 @@ static void warn_of_repetition(struct ks_doc *doc, const struct ks_cmd *own, uns
 		own->name, before);
 }
 
-static void append(struct ks_cmd_list *list, struct ks_cmd *c)
-{
-	if (list->last)
-		list->last->next = c;
-	else
-		list->first = c;
-	list->last = c;
-}
-
 static int read_line(struct ks_doc *doc, struct ks_cmd *own, const struct strv *words,
 	const char *raw_line, struct err *e)
 {
@@ -167,7 +158,7 @@ static void add_active(
 			"'%s' is valid kickstart, but nothing here acts on it", c->name);
 	warn_of_duplicate(doc, c);
 	if (c->grammar->multiple || !list->first)
-		append(list, take_ptr(c));
+		ks_cmd_append(list, take_ptr(c));
 }
 
 /* The name in static storage. */

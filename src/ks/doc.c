@@ -78,6 +78,15 @@ struct ks_cmd *ks_cmd_new(const struct ks_command *g, const char *name)
 	return c;
 }
 
+void ks_cmd_append(struct ks_cmd_list *list, struct ks_cmd *c)
+{
+	if (list->last)
+		list->last->next = c;
+	else
+		list->first = c;
+	list->last = c;
+}
+
 static void value_fini(struct ks_value *v)
 {
 	free(v->text);
@@ -143,6 +152,17 @@ static const struct ks_value *value_of(const struct ks_cmd *c, size_t i)
 bool ks_given(const struct ks_cmd *c, const char *option)
 {
 	return c->given >> opt_index(c, option) & 1;
+}
+
+bool ks_given_only(const struct ks_cmd *c, const char *options)
+{
+	for (size_t i = 0; i < c->grammar->opt_count; i++) {
+		const char *name = c->grammar->opts[i].name;
+
+		if (c->given >> i & 1 && !ks_alternative(options, name, strcspn(name, "|")))
+			return false;
+	}
+	return true;
 }
 
 const char *ks_str(const struct ks_cmd *c, const char *option)
@@ -359,6 +379,10 @@ static void packages_fini(struct ks_packages *p)
 	strv_fini(&p->groups);
 	strv_fini(&p->excluded_groups);
 	free(p->group_details);
+	free(p->package_places);
+	free(p->excluded_places);
+	free(p->group_places);
+	free(p->excluded_group_places);
 	free(p->inst_langs);
 	free(p->environment);
 	free(p->timeout);
@@ -387,16 +411,21 @@ static void sections_fini(struct ks_doc *doc)
 	free(doc->addons);
 }
 
+static void free_list(struct ks_cmd *first)
+{
+	for (struct ks_cmd *c = first, *next; c; c = next) {
+		next = c->next;
+		ks_cmd_free(c);
+	}
+}
+
 void ks_doc_free(struct ks_doc *doc)
 {
 	if (!doc)
 		return;
-	for (size_t i = 0; i < KS_COMMANDS_MAX; i++) {
-		for (struct ks_cmd *c = doc->commands[i].first, *next; c; c = next) {
-			next = c->next;
-			ks_cmd_free(c);
-		}
-	}
+	for (size_t i = 0; i < KS_COMMANDS_MAX; i++)
+		free_list(doc->commands[i].first);
+	free_list(doc->headers.first);
 	packages_fini(&doc->packages);
 	for (size_t i = 0; i < doc->mention_count; i++)
 		free(doc->mentions[i].name);
@@ -410,29 +439,35 @@ void ks_doc_free(struct ks_doc *doc)
 	free(doc);
 }
 
-static void warn_of_support(struct ks_doc *doc, const struct ks_cmd *c, unsigned consumers)
+static void warn_of_options(struct ks_doc *doc, const struct ks_cmd *c)
 {
-	unsigned used_by = ks_command_used_by(c->grammar, c->name);
+	const struct ks_command *g = c->grammar;
 
-	/* What nothing acts on was reported by the parser. */
-	if (used_by != 0 && !(used_by & consumers))
-		ks_warning(doc, c->file, c->line, "'%s' has no effect here", c->name);
+	for (size_t i = 0; g->image_options && i < g->opt_count; i++) {
+		size_t len = strcspn(g->opts[i].name, "|");
+
+		if (c->given >> i & 1 && !ks_alternative(g->image_options, g->opts[i].name, len))
+			ks_warning(doc, c->file, c->line, "%s: --%.*s is not acted on", c->name,
+				(int)len, g->opts[i].name);
+	}
+}
+
+static void warn_of_support(struct ks_doc *doc, const struct ks_cmd *first, unsigned consumers)
+{
+	for (const struct ks_cmd *c = first; c; c = c->next) {
+		unsigned used_by = ks_command_used_by(c->grammar, c->name);
+
+		/* What nothing acts on was reported by the parser. */
+		if (used_by != 0 && !(used_by & consumers))
+			ks_warning(doc, c->file, c->line, "'%s' has no effect here", c->name);
+		else if (consumers == KS_FOR_IMAGE && used_by != 0)
+			warn_of_options(doc, c);
+	}
 }
 
 void ks_add_support_warnings(struct ks_doc *doc, unsigned consumers)
 {
-	const struct ks_packages *p = &doc->packages;
-
 	for (size_t i = 0; i < ks_commands_count; i++)
-		for (const struct ks_cmd *c = doc->commands[i].first; c; c = c->next)
-			warn_of_support(doc, c, consumers);
-	for (size_t i = 0; i < doc->script_count; i++) {
-		const struct ks_script *s = &doc->scripts[i];
-		const struct ks_command *g = ks_section_find(ks_script_name(s->kind));
-
-		if (g->used_by != 0 && !(g->used_by & consumers))
-			ks_warning(doc, s->file, s->line, "'%s' has no effect here", g->name);
-	}
-	if (p->seen && !(ks_section_find("%packages")->used_by & consumers))
-		ks_warning(doc, p->file, p->line, "'%%packages' has no effect here");
+		warn_of_support(doc, doc->commands[i].first, consumers);
+	warn_of_support(doc, doc->headers.first, consumers);
 }

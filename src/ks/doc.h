@@ -49,6 +49,7 @@ struct ks_mention {
 	char *name;
 	enum ks_mention_kind { KS_NAME, KS_NAME_OUT, KS_GROUP, KS_GROUP_OUT } kind;
 	bool nodefaults, optional;
+	struct ks_place place;
 	size_t order;
 };
 
@@ -57,6 +58,7 @@ struct ks_doc {
 	struct ks_packages packages;
 	struct ks_mention *mentions;
 	size_t mention_count, mention_room;
+	struct ks_cmd_list headers; /* of sections, but for raw ones */
 	struct ks_script *scripts;
 	size_t script_count, script_room;
 	struct ks_certificate *certificates;
@@ -92,6 +94,7 @@ const char *ks_keep_name(struct ks_doc *doc, const char *name) MUST_CHECK;
 /* Whether a string of this kind was seen before; remembers it. */
 bool ks_seen_before(struct ks_doc *doc, const char *kind, const char *key);
 
+void ks_cmd_append(struct ks_cmd_list *list, struct ks_cmd *c);
 struct ks_cmd *ks_cmd_new(const struct ks_command *g, const char *name) MUST_CHECK;
 void ks_cmd_free(struct ks_cmd *c);
 DEFINE_AUTOPTR(ks_cmd, ks_cmd_free)
@@ -123,5 +126,6 @@ int ks_parse_options(struct ks_doc *doc, struct ks_cmd *c, const struct strv *wo
 
 /* %packages: header, one line, and the sorted lists at the end. */
 int ks_packages_header(struct ks_doc *doc, const struct ks_cmd *header, struct err *e) MUST_CHECK;
-int ks_packages_line(struct ks_doc *doc, const char *text, size_t len, struct err *e) MUST_CHECK;
+int ks_packages_line(struct ks_doc *doc, struct ks_place place, const char *text, size_t len,
+	struct err *e) MUST_CHECK;
 void ks_packages_finish(struct ks_doc *doc);

@@ -750,7 +750,8 @@ const struct ks_command ks_commands[] = {
 		.conflicts = "ostreesetup|ostreecontainer", .check = ks_check_bootc},
 	{.name = "bootloader", .order = "F39_Bootloader", .priority = 10, OPTS(bootloader_opts),
 		OUTS(bootloader_out), .check = ks_check_bootloader, .write = ks_write_bootloader,
-		.used_by = BOTH},
+		.used_by = BOTH,
+		.image_options = "append|timeout"},
 	REMOVED("btrfs"),
 	{.name = "cdrom", .order = "FC3_Cdrom"},
 	{.name = "clearpart", .order = "F28_ClearPart", .priority = 120, OPTS(clearpart_opts),
@@ -809,7 +810,13 @@ const struct ks_command ks_commands[] = {
 	REMOVED("multipath"),
 	{.name = "network", .order = "RHEL10_Network", .multiple = true, OPTS(network_opts),
 		OUTS(network_out), .check = ks_check_network, .write = ks_write_network,
-		.key = "device", .key_help = "a network device with the name", .used_by = BOTH},
+		.key = "device", .key_help = "a network device with the name", .used_by = BOTH,
+		.image_options = "bootproto|dhcpclass|device|ethtool|gateway|hostname|ip|mtu|nameserver|netmask|"
+			"nodns|onboot|noipv4|noipv6|ipv6|nodefroute|bondslaves|bondopts|vlanid|"
+			"ipv6gateway|interfacename|bridgeslaves|bridgeopts|ipv4-dns-search|"
+			"ipv6-dns-search|ipv4-ignore-auto-dns|ipv6-ignore-auto-dns|"
+			/* These two make a warning of their own. */
+			"essid|teamslaves"},
 	{.name = "nfs", .order = "FC6_NFS", OPTS(nfs_opts), OUTS(nfs_out)},
 	REMOVED("nvdimm"),
 	{.name = "ostreecontainer", .order = "F43_OSTreeContainer", OPTS(ostreecontainer_opts),
@@ -821,7 +828,8 @@ const struct ks_command ks_commands[] = {
 	{.name = "part", .order = "RHEL10_Partition", .priority = 130, .multiple = true,
 		ARGS(1, 1, "one mount point"), OPTS(part_opts), OUTS(part_out), .head = "part $1",
 		.conflicts = NOT_WITH_AUTOPART, .check = ks_check_part, .key = "$1",
-		.key_help = "a partition with the mount point", .used_by = BOTH},
+		.key_help = "a partition with the mount point", .used_by = BOTH,
+		.image_options = "fstype|size"},
 	{.name = "raid", .order = "RHEL10_Raid", .priority = 131, .multiple = true,
 		ARGS(1, -1, "a mount point"), OPTS(raid_opts), OUTS(raid_out), .head = "raid $1",
 		.conflicts = NOT_WITH_AUTOPART, .check = ks_check_raid, .write = ks_write_raid,
@@ -833,7 +841,10 @@ const struct ks_command ks_commands[] = {
 		.write = ks_write_reboot, .used_by = KS_FOR_INSTALL},
 	{.name = "repo", .order = "F40_Repo", .multiple = true, OPTS(repo_opts), OUTS(repo_out),
 		.check = ks_check_repo, .write = ks_write_repo, .key = "name",
-		.key_help = "a repo with the name", .used_by = KS_FOR_IMAGE},
+		.key_help = "a repo with the name", .used_by = KS_FOR_IMAGE,
+		.image_options = "name|baseurl|mirrorlist|metalink|cost|excludepkgs|includepkgs|proxy|"
+			"noverifyssl|sslcacert|sslclientcert|sslclientkey|suite|components|signedby|"
+			"unsigned"},
 	{.name = "reqpart", .order = "F23_ReqPart", .priority = 100, OPTS(reqpart_opts),
 		OUTS(reqpart_out), .conflicts = NOT_WITH_AUTOPART, .used_by = KS_FOR_INSTALL},
 	{.name = "rescue", .order = "F10_Rescue", OPTS(rescue_opts), OUTS(rescue_out),
@@ -935,7 +946,9 @@ const struct ks_command ks_sections[] = {
 	{.name = "%anaconda", .raw = true},
 	{.name = "%certificate", OPTS(certificate_opts)},
 	{.name = "%onerror", OPTS(script_opts), .used_by = KS_FOR_INSTALL},
-	{.name = "%packages", OPTS(packages_opts), .used_by = KS_FOR_IMAGE},
+	{.name = "%packages", OPTS(packages_opts), .used_by = KS_FOR_IMAGE,
+		.image_options = "excludedocs|ignoremissing|nocore|inst-langs|exclude-weakdeps|timeout|"
+			"retries"},
 	{.name = "%post", OPTS(post_opts), .used_by = BOTH},
 	{.name = "%pre", OPTS(script_opts), .used_by = BOTH},
 	{.name = "%pre-install", OPTS(script_opts), .used_by = KS_FOR_INSTALL},

@@ -97,6 +97,8 @@ struct ks_command {
 	size_t opt_count;
 	const char *conflicts; /* commands that must not come before, between '|' */
 	unsigned used_by;      /* enum ks_consumer */
+	/* The options that an image build acts on, between '|'; NULL: all of them. */
+	const char *image_options;
 	/* What options alone cannot say.  Gives the line's values a last shape too. */
 	int (*check)(struct ks_entry *line, struct err *e);
 	/* Printed text, without the line end; NULL: head and out. */

@@ -67,7 +67,7 @@ char *ks_json(const struct ks_doc *doc) MUST_CHECK;
 enum ks_consumer { KS_FOR_IMAGE = 1, KS_FOR_INSTALL = 2 };
 
 /*
- * Add a warning for each command and section that none of the consumers (a set of enum
+ * Add a warning for each command, section and option that none of the consumers (a set of enum
  * ks_consumer) acts on.  Parsing itself already warns of what nothing acts on.
  */
 void ks_add_support_warnings(struct ks_doc *doc, unsigned consumers);

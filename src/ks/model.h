@@ -31,6 +31,8 @@ const char *ks_name(const struct ks_cmd *c);
 
 /* The option was written, on any of the merged lines. */
 bool ks_given(const struct ks_cmd *c, const char *option);
+/* No option but these, names between '|', was written. */
+bool ks_given_only(const struct ks_cmd *c, const char *options);
 /* The value, or the grammar's default, or NULL.  Lists are given as written, without blanks. */
 const char *ks_str(const struct ks_cmd *c, const char *option);
 /* The option is in force; also for a boolean value such as --onboot=yes. */
@@ -49,6 +51,11 @@ const char *ks_rest(const struct ks_cmd *c);
 const char *ks_file(const struct ks_cmd *c);
 unsigned ks_line(const struct ks_cmd *c);
 
+struct ks_place {
+	const char *file;
+	unsigned line;
+};
+
 /* Options of a group in %packages. */
 struct ks_group {
 	bool nodefaults; /* only the mandatory packages of the group */
@@ -60,9 +67,13 @@ struct ks_packages {
 	struct strv packages, excluded;      /* names and globs, without the leading '-' */
 	struct strv groups, excluded_groups; /* without '@' and options */
 	struct ks_group *group_details;      /* groups.count of them, in the same order */
+	/* Where each of them stands, in the order of the lists: the mention that decided. */
+	struct ks_place *package_places, *excluded_places;
+	struct ks_place *group_places, *excluded_group_places;
 	bool excludedocs, ignoremissing, nocore, default_env, exclude_weakdeps, multilib;
-	char *inst_langs;        /* NULL: not given, "" is "none" */
-	char *environment;       /* NULL: none */
+	char *inst_langs;  /* NULL: not given, "" is "none" */
+	char *environment; /* NULL: none */
+	struct ks_place environment_place;
 	bool seen;               /* there is a %packages section at all */
 	char *timeout, *retries; /* numbers in text form; NULL: not given */
 	const char *file;        /* of the last section's header */

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 
+#include "base/macro.h"
 #include "base/xalloc.h"
 #include "ks/doc.h"
 #include "ks/text.h"
@@ -43,13 +44,15 @@ int ks_packages_header(struct ks_doc *doc, const struct ks_cmd *header, struct e
 	return 0;
 }
 
-static struct ks_mention *add_mention(struct ks_doc *doc, enum ks_mention_kind kind, char *name)
+static struct ks_mention *add_mention(
+	struct ks_doc *doc, struct ks_place place, enum ks_mention_kind kind, char *name)
 {
 	struct ks_mention *m;
 
 	KS_GROW(doc->mentions, doc->mention_count, doc->mention_room);
 	m = &doc->mentions[doc->mention_count];
-	*m = (struct ks_mention){.name = name, .kind = kind, .order = doc->mention_count};
+	*m = (struct ks_mention){
+		.name = name, .kind = kind, .place = place, .order = doc->mention_count};
 	doc->mention_count++;
 	return m;
 }
@@ -67,7 +70,7 @@ static char group_option(const char *word)
 }
 
 /* "group name --nodefaults": other words make up the name, blanks and all. */
-static int add_group(struct ks_doc *doc, const char *text, struct err *e)
+static int add_group(struct ks_doc *doc, struct ks_place place, const char *text, struct err *e)
 {
 	autostrv words = {0};
 	autostrbuf name = {0};
@@ -87,13 +90,13 @@ static int add_group(struct ks_doc *doc, const char *text, struct err *e)
 	if (nodefaults && optional)
 		return err_set(e, EINVAL, "--nodefaults and --optional exclude each other");
 
-	struct ks_mention *m = add_mention(doc, KS_GROUP, strbuf_take(&name));
+	struct ks_mention *m = add_mention(doc, place, KS_GROUP, strbuf_take(&name));
 	m->nodefaults = nodefaults;
 	m->optional = optional;
 	return 0;
 }
 
-static int add_excluded(struct ks_doc *doc, const char *text, struct err *e)
+static int add_excluded(struct ks_doc *doc, struct ks_place place, const char *text, struct err *e)
 {
 	struct ks_packages *p = &doc->packages;
 
@@ -102,26 +105,28 @@ static int add_excluded(struct ks_doc *doc, const char *text, struct err *e)
 	if (str_starts(text, "@^") && p->environment && str_eq(p->environment, text + 2))
 		set_text(&p->environment, NULL);
 	else if (text[0] == '@')
-		add_mention(doc, KS_GROUP_OUT, xstrdup(text + 1));
+		add_mention(doc, place, KS_GROUP_OUT, xstrdup(text + 1));
 	else
-		add_mention(doc, KS_NAME_OUT, xstrdup(text));
+		add_mention(doc, place, KS_NAME_OUT, xstrdup(text));
 	return 0;
 }
 
-int ks_packages_line(struct ks_doc *doc, const char *text, size_t len, struct err *e)
+int ks_packages_line(
+	struct ks_doc *doc, struct ks_place place, const char *text, size_t len, struct err *e)
 {
 	const char *comment = memchr(text, '#', len);
 	autofree char *item = ks_strip(text, comment ? (size_t)(comment - text) : len);
 
 	if (str_starts(item, "@^")) {
 		set_text(&doc->packages.environment, item + 2);
+		doc->packages.environment_place = place;
 		return 0;
 	}
 	if (item[0] == '@')
-		return add_group(doc, item + 1, e);
+		return add_group(doc, place, item + 1, e);
 	if (item[0] == '-')
-		return add_excluded(doc, item + 1, e);
-	add_mention(doc, KS_NAME, take_ptr(item));
+		return add_excluded(doc, place, item + 1, e);
+	add_mention(doc, place, KS_NAME, take_ptr(item));
 	return 0;
 }
 
@@ -142,6 +147,17 @@ static int compare_mentions(const void *a, const void *b)
 	return x->order < y->order ? -1 : x->order > y->order;
 }
 
+/* The array of places has room for the next power of two. */
+static void add_item(struct strv *list, struct ks_place **places, const struct ks_mention *m)
+{
+	size_t n = list->count;
+
+	if ((n & (n - 1)) == 0)
+		*places = xrealloc(*places, MAX(1, 2 * n) * sizeof(**places));
+	(*places)[n] = m->place;
+	strv_add(list, m->name);
+}
+
 /* All mentions of one group, oldest first. */
 static void finish_group(
 	struct ks_packages *p, struct ks_mention *mentions, size_t count, size_t *room)
@@ -153,7 +169,7 @@ static void finish_group(
 
 		if (m->kind == KS_GROUP_OUT) {
 			/* Stays for globs, which only the package manager can resolve. */
-			strv_add(&p->excluded_groups, m->name);
+			add_item(&p->excluded_groups, &p->excluded_group_places, m);
 			in = NULL;
 		} else if (!in) {
 			in = m;
@@ -164,7 +180,7 @@ static void finish_group(
 	KS_GROW(p->group_details, p->groups.count, *room);
 	p->group_details[p->groups.count] = (struct ks_group){
 		.nodefaults = in->nodefaults, .optional = in->optional};
-	strv_add(&p->groups, in->name);
+	add_item(&p->groups, &p->group_places, in);
 }
 
 void ks_packages_finish(struct ks_doc *doc)
@@ -181,11 +197,13 @@ void ks_packages_finish(struct ks_doc *doc)
 			if (is_group(&doc->mentions[next]) != is_group(m) ||
 				!str_eq(doc->mentions[next].name, m->name))
 				break;
+
+		const struct ks_mention *last = &doc->mentions[next - 1];
 		if (is_group(m))
 			finish_group(p, &doc->mentions[i], next - i, &room);
-		else if (doc->mentions[next - 1].kind == KS_NAME)
-			strv_add(&p->packages, m->name);
+		else if (last->kind == KS_NAME)
+			add_item(&p->packages, &p->package_places, last);
 		else
-			strv_add(&p->excluded, m->name);
+			add_item(&p->excluded, &p->excluded_places, last);
 	}
 }

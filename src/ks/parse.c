@@ -29,8 +29,8 @@ struct input {
 struct section {
 	bool open;
 	const struct ks_command *grammar; /* NULL: an unknown one, whose body is dropped */
-	struct ks_cmd *header;
-	char *header_text; /* as written, of a raw one */
+	struct ks_cmd *header;            /* the document's */
+	char *header_text;                /* as written, of a raw one */
 	struct strbuf body;
 	const char *file;
 	unsigned line;
@@ -109,7 +109,6 @@ static void add_addon(struct ks_doc *doc, struct section *s)
 
 static void section_fini(struct section *s)
 {
-	ks_cmd_free(s->header);
 	free(s->header_text);
 	strbuf_fini(&s->body);
 	*s = (struct section){0};
@@ -172,6 +171,7 @@ static void open_section(struct parser *ps, const struct strv *words)
 	}
 
 	s->header = ks_cmd_new(s->grammar, s->grammar->name);
+	ks_cmd_append(&doc->headers, s->header);
 	s->header->file = s->file;
 	s->header->line = s->line;
 	r = ks_parse_options(doc, s->header, words, &first_run, &e);
@@ -351,7 +351,8 @@ static void body_line(struct parser *ps, const char *line, size_t len)
 	}
 	if (first == line + len || *first == '#')
 		return;
-	if (ks_packages_line(ps->doc, line, len, &e) < 0)
+	const struct ks_place place = {.file = ps->input->name, .line = ps->input->line};
+	if (ks_packages_line(ps->doc, place, line, len, &e) < 0)
 		ks_error(ps->doc, ps->input->name, 0, "line %u: %s", ps->input->line, e.msg);
 }
 

@@ -260,30 +260,32 @@ static int check_essential(const struct apt_index *x, const struct pkg_wish *w,
 	return 0;
 }
 
-/* Lists stay short but for globs, which find each name once. */
-static void merge(struct strv *into, const struct strv *from)
+/* Sort, and keep one of several equal names. */
+static void make_set(struct strv *list)
 {
-	strv_add_all(into, from);
-	strv_sort(into);
-
 	size_t kept = 0;
-	for (size_t i = 0; i < into->count; i++) {
-		if (kept > 0 && str_eq(into->items[kept - 1], into->items[i]))
-			free(into->items[i]);
+
+	strv_sort(list);
+	for (size_t i = 0; i < list->count; i++) {
+		if (kept > 0 && str_eq(list->items[kept - 1], list->items[i]))
+			free(list->items[i]);
 		else
-			into->items[kept++] = into->items[i];
+			list->items[kept++] = list->items[i];
 	}
-	into->count = kept;
-	if (into->items)
-		into->items[kept] = NULL;
+	list->count = kept;
+	if (list->items)
+		list->items[kept] = NULL;
 }
 
+/* Both are sets. */
 static void subtract(struct strv *from, const struct strv *what)
 {
-	size_t kept = 0;
+	size_t kept = 0, k = 0;
 
 	for (size_t i = 0; i < from->count; i++) {
-		if (strv_has(what, from->items[i]))
+		while (k < what->count && strcmp(what->items[k], from->items[i]) < 0)
+			k++;
+		if (k < what->count && str_eq(what->items[k], from->items[i]))
 			free(from->items[i]);
 		else
 			from->items[kept++] = from->items[i];
@@ -316,6 +318,7 @@ static int expand_one(const struct apt_index *x, const struct pkg_wish *w, bool 
 int apt_index_expand(const struct apt_index *x, struct pkg_request *req, struct err *e)
 {
 	autostrv named = {0}, implied = {0}, off = {0}, exclude = {0};
+	struct strv *const lists[] = {&named, &implied, &off, &exclude};
 
 	for (size_t i = 0; i < req->wish_count; i++) {
 		const struct pkg_wish *w = &req->wishes[i];
@@ -328,14 +331,17 @@ int apt_index_expand(const struct apt_index *x, struct pkg_request *req, struct 
 		if (r < 0)
 			return r;
 		if (!w->is_excluded)
-			merge(is_name ? &named : &implied, &found);
+			strv_add_all(is_name ? &named : &implied, &found);
 		else
-			merge(w->is_group ? &off : &exclude, &found);
+			strv_add_all(w->is_group ? &off : &exclude, &found);
 	}
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		make_set(lists[i]);
 	subtract(&implied, &off);
 	subtract(&exclude, &named);
 	subtract(&implied, &exclude);
-	merge(&named, &implied);
+	strv_add_all(&named, &implied);
+	make_set(&named);
 
 	strv_fini(&req->install);
 	strv_fini(&req->exclude);

@@ -104,15 +104,34 @@ void apt_said_line(void *ctx, const char *line)
 	snprintf(s->last, sizeof(s->last), "%s", line);
 }
 
+/* Whether one of the words of text, between blanks and slashes, is this one. */
+static bool has_word(const char *text, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *p = text; (p = strstr(p, word)); p++)
+		if (strchr(" /", p[-1]) && strchr(" /", p[len]))
+			return true;
+	return false;
+}
+
+/* A URL may begin with that of another archive, and "trixie-updates" with "trixie". */
+static bool is_about(const char *message, const struct pkg_repo *r)
+{
+	const char *url = r->baseurl + (str_starts(r->baseurl, "file:") ? 5 : 0);
+	const char *rest = after(message, url);
+
+	return rest && strchr(" /", *rest) &&
+		(!r->suite || (*rest && has_word(rest + 1, r->suite)));
+}
+
 /* "FILE:LINE: " of the repository that a message is about, "" when none fits. */
 static char *where(const struct pkg_request *req, const char *message)
 {
 	for (size_t i = 0; i < req->repo_count; i++) {
 		const struct pkg_repo *r = &req->repos[i];
-		const char *url = r->baseurl + (str_starts(r->baseurl, "file:") ? 5 : 0);
-		const char *p = after(message, url);
 
-		if (p && (!r->suite || strstr(p, r->suite)))
+		if (is_about(message, r))
 			return xasprintf("%s:%u: ", r->file, r->line);
 	}
 	return xstrdup("");

@@ -53,21 +53,25 @@ char *apt_sources_text(const struct pkg_request *req)
 	return strbuf_take(&b);
 }
 
-/* The host part of a URL; NULL for a local one. */
-static char *host_of(const char *url)
+static void add_https(struct strbuf *b, const char *host, const char *option, const char *value)
 {
-	const char *p = strstr(url, "://");
-
-	return p ? xstrndup(p + 3, strcspn(p + 3, "/:")) : NULL;
+	if (value)
+		strbuf_printf(b, "Acquire::https::%s::%s \"%s\";\n", host, option, value);
 }
 
 char *apt_transport_text(const struct pkg_request *req)
 {
 	autostrbuf b = {0};
 
+	strbuf_printf(&b,
+		"Acquire::Retries \"%lld\";\n"
+		"Acquire::http::Timeout \"%lld\";\n"
+		"Acquire::https::Timeout \"%lld\";\n",
+		(long long)req->retries, (long long)req->timeout_seconds,
+		(long long)req->timeout_seconds);
 	for (size_t i = 0; i < req->repo_count; i++) {
 		const struct pkg_repo *r = &req->repos[i];
-		autofree char *host = host_of(r->baseurl);
+		autofree char *host = pkg_repo_host(r->baseurl);
 
 		if (!host)
 			continue;
@@ -76,11 +80,14 @@ char *apt_transport_text(const struct pkg_request *req)
 				"Acquire::http::Proxy::%s \"%s\";\n"
 				"Acquire::https::Proxy::%s \"%s\";\n",
 				host, r->proxy, host, r->proxy);
-		if (r->no_verify_ssl)
-			strbuf_printf(&b,
-				"Acquire::https::%s::Verify-Peer \"false\";\n"
-				"Acquire::https::%s::Verify-Host \"false\";\n",
-				host, host);
+		add_https(&b, host, "Verify-Peer", r->no_verify_ssl ? "false" : NULL);
+		add_https(&b, host, "Verify-Host", r->no_verify_ssl ? "false" : NULL);
+		add_https(&b, host, "CAInfo", r->ca_cert);
+		add_https(&b, host, "SslCert", r->client_cert);
+		add_https(&b, host, "SslKey", r->client_key);
+		/* apt's own user could not read a key that only root may read. */
+		if (r->client_key)
+			strbuf_puts(&b, "APT::Sandbox::User \"root\";\n");
 	}
 	return strbuf_take(&b);
 }
@@ -99,12 +106,17 @@ static char *joined(const struct strv *names)
 	return strbuf_take(&b);
 }
 
+static bool has_name(const struct apt_target *t)
+{
+	return t->codename[0] || t->origin[0];
+}
+
 /* What selects the packages of one repository.  The caller frees it. */
 static char *selector(const struct apt_target *t)
 {
-	autofree char *host = host_of(t->uri);
+	autofree char *host = pkg_repo_host(t->uri);
 
-	if (t->codename[0] || t->origin[0])
+	if (has_name(t))
 		return xasprintf("release o=%s,l=%s,n=%s", t->origin, t->label, t->codename);
 	return xasprintf("origin \"%s\"", host ? host : "");
 }
@@ -114,11 +126,53 @@ static bool is_target_of(const struct apt_target *t, const struct pkg_repo *r)
 	autostrbuf url = {0};
 
 	add_url(&url, r->baseurl);
-	return str_starts(t->uri, url.data) && (!r->suite || str_eq(t->suite, r->suite));
+	strbuf_putc(&url, '/');
+	return str_eq(t->uri, url.data) && (!r->suite || str_eq(t->suite, r->suite));
 }
 
-char *apt_preferences_text(
-	const struct pkg_request *req, const struct apt_target *targets, size_t target_count)
+static const struct apt_target *find_target(
+	const struct pkg_repo *r, const struct apt_target *targets, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (is_target_of(&targets[i], r))
+			return &targets[i];
+	return NULL;
+}
+
+/* Without a Release file the host is all that apt knows of a repository; folders have none. */
+static int check_apart(const struct pkg_request *req, const struct pkg_repo *r, struct err *e)
+{
+	autofree char *host = pkg_repo_host(r->baseurl);
+
+	for (size_t i = 0; i < req->repo_count; i++) {
+		const struct pkg_repo *other = &req->repos[i];
+		autofree char *other_host = pkg_repo_host(other->baseurl);
+
+		if (other != r && str_eq(host ? host : "", other_host ? other_host : ""))
+			return err_set(e, EINVAL,
+				"%s:%u: --includepkgs and --excludepkgs of an archive without "
+				"Release file would also hit that of %s:%u",
+				r->file, r->line, other->file, other->line);
+	}
+	return 0;
+}
+
+static void add_pins(struct strbuf *b, const struct pkg_repo *r, const struct apt_target *t)
+{
+	autofree char *pin = selector(t);
+	autofree char *include = joined(&r->includepkgs);
+	autofree char *exclude = joined(&r->excludepkgs);
+
+	if (*exclude)
+		add_pin(b, exclude, pin, -1);
+	if (*include) {
+		add_pin(b, include, pin, 500);
+		add_pin(b, "*", pin, -1);
+	}
+}
+
+int apt_preferences_text(const struct pkg_request *req, const struct apt_target *targets,
+	size_t target_count, char **out, struct err *e)
 {
 	autostrbuf b = {0};
 
@@ -126,23 +180,17 @@ char *apt_preferences_text(
 		add_pin(&b, req->exclude.items[i], "version *", -1);
 	for (size_t i = 0; i < req->repo_count; i++) {
 		const struct pkg_repo *r = &req->repos[i];
-		const struct apt_target *t = NULL;
+		const struct apt_target *t = find_target(r, targets, target_count);
 
-		for (size_t k = 0; k < target_count && !t; k++)
-			t = is_target_of(&targets[k], r) ? &targets[k] : NULL;
 		if (!t || r->includepkgs.count + r->excludepkgs.count == 0)
 			continue;
-		autofree char *pin = selector(t);
-		autofree char *include = joined(&r->includepkgs);
-		autofree char *exclude = joined(&r->excludepkgs);
-		if (*exclude)
-			add_pin(&b, exclude, pin, -1);
-		if (*include) {
-			add_pin(&b, include, pin, 500);
-			add_pin(&b, "*", pin, -1);
-		}
+		int result = has_name(t) ? 0 : check_apart(req, r, e);
+		if (result < 0)
+			return result;
+		add_pins(&b, r, t);
 	}
-	return strbuf_take(&b);
+	*out = strbuf_take(&b);
+	return 0;
 }
 
 char *apt_dpkg_text(const struct pkg_request *req)
@@ -196,8 +244,6 @@ static char *config_text(const struct apt_setup *s, const struct pkg_request *re
 			 "Acquire::Languages \"none\";\n"
 			 "Acquire::GzipIndexes \"false\";\n"
 			 "Acquire::PDiffs \"false\";\n"
-			 "Acquire::Retries \"2\";\n"
-			 "Acquire::http::Timeout \"30\";\n"
 			 "%s",
 		s->folder, s->folder, s->lists, s->folder, s->folder, s->archives, s->sources,
 		req->arch, req->arch, transport);

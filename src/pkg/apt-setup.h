@@ -37,9 +37,12 @@ struct apt_target {
 	char *file; /* where it is */
 };
 
-/* apt_preferences(5) for what is excluded.  The caller frees it. */
-char *apt_preferences_text(const struct pkg_request *req, const struct apt_target *targets,
-	size_t target_count) MUST_CHECK;
+/*
+ * apt_preferences(5) for what is excluded.  The caller frees it.  -EINVAL: apt can not tell a
+ * repository with --includepkgs or --excludepkgs from another one.
+ */
+int apt_preferences_text(const struct pkg_request *req, const struct apt_target *targets,
+	size_t target_count, char **out, struct err *e) MUST_CHECK;
 
 /* dpkg.cfg(5) for --excludedocs and --inst-langs; "" for neither.  The caller frees it. */
 char *apt_dpkg_text(const struct pkg_request *req) MUST_CHECK;

@@ -72,7 +72,8 @@ static int add_target(struct targets *t, const char *line, struct err *e)
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
 		size_t len = i + 1 < ARRAY_LEN(fields) ? strcspn(line, "|") : strlen(line);
 
-		*fields[i] = xstrndup(line, len);
+		/* What apt does not know stays as it was asked for: "$(ORIGIN)". */
+		*fields[i] = xstrndup(line, str_starts(line, "$(") ? 0 : len);
 		line += len + (line[len] == '|');
 	}
 	return 0;
@@ -203,10 +204,11 @@ static int expand(const struct targets *t, struct pkg_request *req, struct err *
 static int write_preferences(const struct apt_setup *s, const struct pkg_request *req,
 	const struct targets *t, struct err *e)
 {
-	autofree char *text = apt_preferences_text(req, t->items, t->count);
 	autofree char *path = xasprintf("%s/preferences", s->folder);
+	autofree char *text = NULL;
+	int r = apt_preferences_text(req, t->items, t->count, &text, e);
 
-	return file_replace(path, text, strlen(text), 0644, e);
+	return r == 0 ? file_replace(path, text, strlen(text), 0644, e) : r;
 }
 
 static int apt_refresh(struct pkg_request *req, const char *cache_dir, int log_fd,

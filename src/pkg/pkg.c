@@ -22,6 +22,9 @@ static void repo_fini(struct pkg_repo *r)
 	strv_fini(&r->components);
 	free(r->signedby);
 	free(r->proxy);
+	free(r->ca_cert);
+	free(r->client_cert);
+	free(r->client_key);
 	strv_fini(&r->includepkgs);
 	strv_fini(&r->excludepkgs);
 	free(r->file);

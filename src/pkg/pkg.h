@@ -20,14 +20,16 @@ struct ks_doc;
 
 /* One repo or url line. */
 struct pkg_repo {
-	char *name;              /* "url" for the url command */
-	char *baseurl;           /* http:, https:, or file: with an absolute path */
-	char *suite;             /* NULL: a flat repository, its Packages file is in baseurl */
-	struct strv components;  /* "main" when none is given */
-	char *signedby;          /* absolute path of the keyring; NULL with is_unsigned */
-	bool is_unsigned;        /* the line itself says that no signature is expected */
-	bool no_verify_ssl;      /* do not check the server's certificate */
-	char *proxy;             /* NULL: that of the environment */
+	char *name;             /* "url" for the url command */
+	char *baseurl;          /* http:, https:, or file: with an absolute path */
+	char *suite;            /* NULL: a flat repository, its Packages file is in baseurl */
+	struct strv components; /* "main" when none is given */
+	char *signedby;         /* absolute path of the keyring; NULL with is_unsigned */
+	bool is_unsigned;       /* the line itself says that no signature is expected */
+	bool no_verify_ssl;     /* do not check the server's certificate */
+	char *proxy;            /* NULL: that of the environment */
+	/* Absolute paths (PEM): whom to trust, and who we are.  NULL: the system's, nobody. */
+	char *ca_cert, *client_cert, *client_key;
 	int64_t cost;            /* of equal versions the one from the lowest cost is taken */
 	struct strv includepkgs; /* globs: only these come from here; empty: all */
 	struct strv excludepkgs; /* globs: never from here */
@@ -54,6 +56,7 @@ struct pkg_request {
 	bool exclude_weakdeps;
 	bool ignoremissing;
 	char *inst_langs; /* NULL: all translations; else names separated by ',' or ':' */
+	int64_t timeout_seconds, retries; /* of a download */
 
 	/* Filled in by refresh(): the wishes as names of packages, sorted, and its date. */
 	struct strv install, exclude;
@@ -110,6 +113,9 @@ int pkg_request_from_ks(const struct ks_doc *doc, struct pkg_request **out, stru
 	MUST_CHECK;
 void pkg_request_free(struct pkg_request *req);
 DEFINE_AUTOPTR(pkg_request, pkg_request_free)
+
+/* The host in a URL, NULL for a local one.  The caller frees it. */
+char *pkg_repo_host(const char *url) MUST_CHECK;
 
 /* This machine's architecture, which is the images' too: "amd64".  The caller frees it. */
 char *pkg_host_arch(void) MUST_CHECK;

@@ -115,11 +115,11 @@ static int mount_sys(struct chroot *c, struct err *e)
 
 /*
  * A link into /run, as network managers want it, is filled in our /run; a file or nothing at all
- * gets the host's file bound over it.
+ * gets a copy of the host's file bound over it, which a script may write to.
  */
 static int give_resolv_conf(struct chroot *c, struct err *e)
 {
-	static const char path[] = "/etc/resolv.conf";
+	static const char path[] = "/etc/resolv.conf", copy[] = "/run/host-resolv.conf";
 	char target[512];
 	autofree char *text = NULL;
 	ssize_t len;
@@ -142,9 +142,14 @@ static int give_resolv_conf(struct chroot *c, struct err *e)
 		return file_write_in_root(c->root_fd, file, text, 0644, e);
 	}
 	autofd int fd = file_open_in_root(c->root_fd, path, O_RDONLY | O_CREAT, 0644, e);
-	if (fd < 0)
-		return fd;
-	return mount_in_tree(c, path, path, NULL, MS_BIND, e);
+	int r = fd < 0 ? fd : file_write_in_root(c->root_fd, copy, text, 0644, e);
+	if (r < 0)
+		return r;
+	autofd int copy_fd = file_open_in_root(c->root_fd, copy, O_PATH | O_NOFOLLOW, 0, e);
+	if (copy_fd < 0)
+		return copy_fd;
+	autofree char *source = fd_path(copy_fd);
+	return mount_in_tree(c, source, path, NULL, MS_BIND, e);
 }
 
 /* Exit status 101: the action is forbidden (Debian's invoke-rc.d(8)). */
@@ -233,6 +238,8 @@ void chroot_cmd_init(const struct chroot *c, struct cmd *cmd)
 	cmd_add(cmd, "unshare", "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child",
 		"--mount-proc", NULL);
 	cmd_addf(cmd, "--root=%s", c->tree_path);
+	/* Process 1 of a namespace gets no signal that it has no handler for (pid_namespaces(7)). */
+	cmd->kill_at_once = true;
 	cmd->clean_env = true;
 	cmd_env(cmd, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
 	cmd_env(cmd, "HOME=/root");

@@ -98,19 +98,37 @@ signed="url --url=file:archive --suite=stable --signedby=$key"
 
 # Names, globs and groups that are not there; file: counts from the kickstart's folder.
 recipe "$signed" alpha gamma
-refused "test\.ks:[0-9]+: no package matches 'gamma'"
+refused "test\.ks:5: no package matches 'gamma'"
 recipe "$signed" 'gam*'
-refused "test\.ks:[0-9]+: no package matches 'gam\*'"
+refused "test\.ks:4: no package matches 'gam\*'"
 recipe "$signed" '@games'
-refused "test\.ks:[0-9]+: no group matches '@games'"
+refused "test\.ks:4: no group matches '@games'"
 recipe "$signed" manual
-refused "test\.ks:[0-9]+: 'manual' is virtual, name one that provides it: .*beta-doc"
+refused "test\.ks:4: 'manual' is virtual, name one that provides it: .*beta-doc"
 recipe "$signed" -base-thing
-refused "test\.ks:[0-9]+: 'base-thing' is essential and can not be left out"
+refused "test\.ks:4: 'base-thing' is essential and can not be left out"
 
 # What is excluded is not installed behind the kickstart's back.
 recipe "$signed" beta -alpha
 refused "'alpha' is excluded in %packages, but needed: beta : Depends: alpha|alpha"
+
+# What one archive may give: delta is in no other one.
+mkdir "$work/flat"
+package delta
+package epsilon 'Depends: delta'
+mv "$archive/pool/delta.deb" "$archive/pool/epsilon.deb" "$work/flat"
+(cd "$work/flat" && dpkg-scanpackages .) >"$work/flat/Packages" 2>/dev/null
+flat='repo --name=flat --baseurl=file:flat --unsigned'
+recipe "$flat --includepkgs=eps*,zeta" epsilon
+refused "epsilon : Depends: delta|delta"
+recipe "$flat --excludepkgs=delta" epsilon
+refused "epsilon : Depends: delta|delta"
+recipe "$signed
+$flat --excludepkgs=delta" epsilon
+refused "test\.ks:3: .* would also hit that of .*test\.ks:2"
+recipe "repo --name=s --baseurl=file:archive --suite=stable --signedby=$key --excludepkgs=alp*
+$flat" beta
+refused "beta : Depends: alpha|alpha"
 
 # A folder that is not there, an archive that is not there, a port that nobody listens on.
 recipe 'url --url=file:nothing --suite=stable' alpha
@@ -136,3 +154,52 @@ recipe "repo --name=flat --baseurl=file:empty --signedby=$key" gamma
 refused "test\.ks:2: archive 'file:$work/empty .*' is not signed"
 recipe 'repo --name=flat --baseurl=file:empty --unsigned' gamma
 refused "test\.ks:[0-9]+: no package matches 'gamma'"
+
+# An archive behind TLS that knows its clients, and whose certificate only our own authority signed.
+command -v openssl >/dev/null && command -v python3 >/dev/null || exit 0
+certificate() {
+	openssl req -newkey rsa:2048 -noenc -subj "/CN=$1" -keyout "$work/$1.key" \
+		-out "$work/$1.csr" 2>/dev/null
+	printf 'subjectAltName=IP:127.0.0.1\n' >"$work/san"
+	openssl x509 -req -in "$work/$1.csr" -CA "$work/ca.pem" -CAkey "$work/ca.key" -days 2 \
+		-extfile "$work/san" -out "$work/$1.pem" 2>/dev/null
+}
+openssl req -x509 -newkey rsa:2048 -noenc -subj /CN=authority -days 2 \
+	-keyout "$work/ca.key" -out "$work/ca.pem" 2>/dev/null
+certificate server
+certificate client
+cat >"$work/serve.py" <<'END'
+import http.server, os, ssl, sys
+work, archive = sys.argv[1:]
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def __init__(self, *args):
+        super().__init__(*args, directory=archive)
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(work + "/server.pem", work + "/server.key")
+context.load_verify_locations(work + "/ca.pem")
+context.verify_mode = ssl.CERT_REQUIRED
+server.socket = context.wrap_socket(server.socket, server_side=True)
+with open(work + "/port.new", "w") as f:
+    print(server.server_address[1], file=f)
+os.rename(work + "/port.new", work + "/port")
+server.serve_forever()
+END
+python3 "$work/serve.py" "$work" "$archive" 2>/dev/null &
+server=$!
+trap 'kill $server; stop_agent; rm -rf "$work"' EXIT
+tries=0
+while [ ! -e "$work/port" ]; do
+	tries=$((tries + 1))
+	[ "$tries" -le 100 ] || fail "the server does not start"
+	sleep 0.1
+done
+new_key "$key.tls"
+publish stable
+served="url --url=https://127.0.0.1:$(cat "$work/port") --suite=stable --signedby=$key.tls"
+recipe "$served --sslcacert=ca.pem --sslclientcert=client.pem --sslclientkey=client.key" gamma
+refused "test\.ks:4: no package matches 'gamma'"
+recipe "$served --sslclientcert=client.pem --sslclientkey=client.key" gamma
+refused "test\.ks:2: archive 'https://127.* unreachable: .*certificate"
+recipe "$served --sslcacert=ca.pem" gamma
+refused "test\.ks:2: archive 'https://127.* unreachable: "

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/str.h"
 #include "base/xalloc.h"
+#include "sh-tree.h"
 #include "sys/chroot.h"
 
 static size_t count_mounts(const char *below)
@@ -104,12 +107,36 @@ static void children_end_with_the_command(void **state)
 	assert_string_equal(out, "1\n");
 }
 
+/* Its shell is process 1 of the namespace and would sleep through SIGTERM. */
+static void a_command_ends_at_once(void **state)
+{
+	struct timespec before, after;
+	struct sh_tree t;
+	struct err e = {0};
+
+	(void)state;
+	if (!sh_tree_init(&t))
+		skip();
+	autoptr(chroot) root = NULL;
+	autocmd c = {.timeout_seconds = 1};
+	assert_ok(chroot_open(t.path, &root, &e), e);
+	chroot_cmd_init(root, &c);
+	cmd_add(&c, "sh", "-c", "sleep 60; :", NULL);
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	assert_int_equal(cmd_run(&c, &e), -ETIMEDOUT);
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	assert_in_range(after.tv_sec - before.tv_sec, 1, 3);
+	chroot_close(take_ptr(root));
+	sh_tree_fini(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(mounts_are_there_and_gone),
 		cmocka_unit_test(links_of_the_tree_do_not_move_mounts),
 		cmocka_unit_test(children_end_with_the_command),
+		cmocka_unit_test(a_command_ends_at_once),
 	};
 
 	return cmocka_run_group_tests_name("chroot", tests, NULL, NULL);

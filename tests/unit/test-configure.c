@@ -15,6 +15,7 @@
 #include "image/initramfs-deps.h"
 #include "image/intree.h"
 #include "image/nm-profile.h"
+#include "image/scrub.h"
 
 /* A folder of our own that plays the tree; gone at the end of the test. */
 struct scene {
@@ -280,7 +281,10 @@ static void networks_that_cannot_be_are_refused(void **state)
 			"bad IPv4 address '1.2.3'"},
 		{{.device = "e", .bootproto = "static", .ip = "1.2.3.4", .netmask = "255.0.255.0"},
 			"bad netmask '255.0.255.0'"},
-		{{.device = "e", .mtu = "1\n[ipv4]"}, "'1\n[ipv4]' has more than one line"},
+		{{.device = "e", .dhcpclass = "1\n[ipv4]"}, "'1\n[ipv4]' has more than one line"},
+		{{.device = "e", .mtu = "1500\n[ipv4]"},
+			"bad MTU '1500\n[ipv4]', expected 68 to 65535"},
+		{{.device = "e", .vlanid = "4095"}, "bad VLAN id '4095', expected 0 to 4094"},
 		{{.device = "e", .ipv6 = "fe80::1/200"}, "bad IPv6 address 'fe80::1/200'"},
 		{{.vlanid = "5"}, "this needs --device"},
 	};
@@ -370,6 +374,43 @@ static void damaged_initramfs_is_an_error(void **state)
 	scene_fini(&s);
 }
 
+/* A named pipe would be waited for without end. */
+static void only_files_are_read_and_written(void **state)
+{
+	autofree char *text = NULL;
+	struct scene s;
+	struct err e = {0};
+
+	(void)state;
+	scene_init(&s);
+	autofree char *pipe = xasprintf("%s/pipe", s.path);
+	assert_int_equal(mkfifo(pipe, 0644), 0);
+	assert_fails(
+		file_read_in_root(s.fd, "/pipe", 100, &text, &e), EINVAL, e, "'/pipe' is no file");
+	assert_true(file_write_in_root(s.fd, "/pipe", "x", 0644, &e) < 0);
+	scene_fini(&s);
+}
+
+static void scrubbing_keeps_what_the_kickstart_made(void **state)
+{
+	struct scene s;
+	struct err e = {0};
+
+	(void)state;
+	scene_init(&s);
+	put(&s, "/etc/adjtime", "0.0 0 0.0\n0\nLOCAL\n");
+	put(&s, "/etc/ssh/ssh_host_rsa_key", "secret");
+	put(&s, "/etc/machine-id", "0123456789abcdef0123456789abcdef\n");
+	put(&s, "/var/log/dpkg.log", "today");
+	assert_ok(scrub_tree(s.fd, &e), e);
+	assert_text(&s, "/etc/adjtime", "0.0 0 0.0\n0\nLOCAL\n");
+	assert_text(&s, "/etc/machine-id", "");
+	assert_false(intree_has(s.fd, "/etc/ssh/ssh_host_rsa_key"));
+	assert_true(intree_has(s.fd, "/var/log"));
+	assert_false(intree_has(s.fd, "/var/log/dpkg.log"));
+	scene_fini(&s);
+}
+
 static void links_lead_nowhere_outside(void **state)
 {
 	struct scene s;
@@ -406,6 +447,8 @@ int main(void)
 		cmocka_unit_test(networks_that_cannot_be_are_refused),
 		cmocka_unit_test(initramfs_depends_on_what_is_in_it),
 		cmocka_unit_test(damaged_initramfs_is_an_error),
+		cmocka_unit_test(only_files_are_read_and_written),
+		cmocka_unit_test(scrubbing_keeps_what_the_kickstart_made),
 		cmocka_unit_test(links_lead_nowhere_outside),
 	};
 

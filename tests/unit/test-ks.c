@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "base/xalloc.h"
 #include "folder.h"
+#include "ks/grammar.h"
 #include "ks/ks.h"
 #include "ks/text.h"
 #include "ks/unattended.h"
@@ -415,6 +416,48 @@ static void support_warnings_name_what_has_no_effect(void **state)
 	assert_problem(doc, 2, "t.ks:7: warning: '%onerror' has no effect here");
 }
 
+static void every_option_is_acted_on_or_named(void **state)
+{
+	static const char *const want[] = {
+		"t.ks:2: warning: bootloader: --location is not acted on",
+		"t.ks:3: warning: network: --activate is not acted on",
+		"t.ks:1: warning: partition: --grow is not acted on",
+		"t.ks:1: warning: partition: --ondisk is not acted on",
+		"t.ks:4: warning: repo: --install is not acted on",
+		"t.ks:5: warning: %packages: --multilib is not acted on",
+		"t.ks:7: warning: %packages: --default is not acted on",
+	};
+	autoptr(ks_doc) doc = parse_good(
+		"partition / --fstype=ext4 --size=100 --grow --ondrive=sda\n"
+		"bootloader --append=quiet --timeout=1 --location=none\n"
+		"network --device=link --activate --bootproto=dhcp\n"
+		"repo --name=x --baseurl=http://h/ --install --cost=1 --sslcacert=a\n"
+		"%packages --multilib --nocore\n%end\n%packages --default\nvim\n%end\n");
+
+	(void)state;
+	ks_add_support_warnings(doc, KS_FOR_IMAGE);
+	assert_int_equal(ks_problem_count(doc), ARRAY_LEN(want));
+	for (size_t i = 0; i < ARRAY_LEN(want); i++)
+		assert_problem(doc, i, want[i]);
+	assert_true(ks_given_only(ks_next(doc, "part", NULL), "size|fstype|grow|ondisk"));
+	assert_false(ks_given_only(ks_next(doc, "part", NULL), "size|fstype|ondisk"));
+}
+
+/* The grammar's list has only names that there are. */
+static void image_options_exist(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ks_commands_count; i++) {
+		const struct ks_command *g = &ks_commands[i];
+		autofree char *copy = xstrdup(g->image_options ? g->image_options : "");
+		char *rest = copy;
+
+		for (char *name; (name = str_next_word(&rest, "|"));)
+			if (ks_opt_find(g, name) == g->opt_count)
+				fail_msg("%s has no option '%s'", g->name, name);
+	}
+}
+
 /* Topics that are open, between commas. */
 static char *open_questions(const char *text)
 {
@@ -503,6 +546,8 @@ int main(void)
 		cmocka_unit_test(reading_problems_are_errors),
 		cmocka_unit_test(nul_bytes_are_errors),
 		cmocka_unit_test(support_warnings_name_what_has_no_effect),
+		cmocka_unit_test(every_option_is_acted_on_or_named),
+		cmocka_unit_test(image_options_exist),
 		cmocka_unit_test(unattended_questions),
 		cmocka_unit_test(json_is_ascii_and_complete),
 	};

@@ -2,7 +2,9 @@
 #include "test.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "base/file.h"
 #include "base/str.h"
 #include "base/xalloc.h"
 #include "ks/ks.h"
@@ -29,7 +31,7 @@ static void request_holds_what_the_kickstart_says(void **state)
 	autoptr(pkg_request) req = NULL;
 	struct err e = {0};
 
-	assert_ok(parse("repo --name=late --baseurl=http://h/late/ --suite=s --cost=2000 "
+	assert_ok(parse("repo --name=late --baseurl=http://l/late/ --suite=s --cost=2000 "
 			"--unsigned --components=main,contrib --excludepkgs=a*,b\n"
 			"url --url=https://h/debian --suite=trixie --unsigned --proxy=http://p:1\n"
 			"%packages --excludedocs --exclude-weakdeps\nvim\n@base\n-emacs\n%end\n",
@@ -40,7 +42,7 @@ static void request_holds_what_the_kickstart_says(void **state)
 	assert_string_equal(req->repos[0].components.items[0], "main");
 	assert_string_equal(req->repos[0].proxy, "http://p:1");
 	assert_string_equal(req->repos[1].name, "late");
-	assert_string_equal(req->repos[1].baseurl, "http://h/late");
+	assert_string_equal(req->repos[1].baseurl, "http://l/late");
 	assert_int_equal(req->repos[1].components.count, 2);
 	assert_int_equal(req->repos[1].excludepkgs.count, 2);
 	assert_true(req->repos[1].is_unsigned);
@@ -56,7 +58,7 @@ static void request_holds_what_the_kickstart_says(void **state)
 
 	autofree char *sources = apt_sources_text(req);
 	autofree char *want = xasprintf("deb [arch=%s trusted=yes] https://h/debian trixie main\n"
-					"deb [arch=%s trusted=yes] http://h/late s main contrib\n",
+					"deb [arch=%s trusted=yes] http://l/late s main contrib\n",
 		req->arch, req->arch);
 	assert_string_equal(sources, want);
 }
@@ -81,6 +83,12 @@ static void wrong_lines_are_named(void **state)
 			"dir/x.ks:1: --components needs --suite"},
 		{"repo --name=x --baseurl=http://h/d --suite='s]' --unsigned\n",
 			"dir/x.ks:1: ']' may not be in suite 's]'"},
+		{"repo --name=x --baseurl=https://h/d --unsigned --sslcacert=no/ca.pem\n",
+			"dir/x.ks:1: no file 'dir/no/ca.pem' of --sslcacert"},
+		{"url --url=https://h:1/d --unsigned\n"
+		 "repo --name=x --baseurl=https://h/e --unsigned --noverifyssl\n",
+			"dir/x.ks:2: --proxy, --noverifyssl and --ssl... must be as on dir/x.ks:1: "
+			"both lines are about host 'h'"},
 	};
 
 	(void)state;
@@ -90,6 +98,68 @@ static void wrong_lines_are_named(void **state)
 
 		assert_fails(parse(cases[i].text, &req, &e), EINVAL, e, cases[i].message);
 	}
+}
+
+static void wishes_know_their_lines(void **state)
+{
+	char folder[] = "/tmp/bedplate-test-XXXXXX";
+	autoptr(pkg_request) req = NULL;
+	static const char included[] = "# a comment\nless\n-emacs\n";
+	struct err e = {0};
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	autofree char *more = xasprintf("%s/more", folder);
+	autofree char *text = xasprintf("repo --name=x --baseurl=http://h/d --suite=s --unsigned\n"
+					"%%packages --nocore\nvim\n@base\nvim\n"
+					"%%include %s\n-@games\n%%end\n",
+		more);
+	assert_ok(file_replace(more, included, sizeof(included) - 1, 0644, &e), e);
+	assert_ok(parse(text, &req, &e), e);
+	const struct {
+		const char *name, *file;
+		unsigned line;
+	} want[] = {
+		{"base", "dir/x.ks", 4},
+		{"less", more, 2},
+		{"vim", "dir/x.ks", 5},
+		{"games", "dir/x.ks", 7},
+		{"emacs", more, 3},
+	};
+	assert_int_equal(req->wish_count, ARRAY_LEN(want));
+	for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+		assert_string_equal(req->wishes[i].name, want[i].name);
+		assert_string_equal(req->wishes[i].file, want[i].file);
+		assert_int_equal(req->wishes[i].line, want[i].line);
+	}
+	assert_ok(file_remove_tree(folder, &e), e);
+}
+
+static void transport_is_by_host(void **state)
+{
+	autoptr(pkg_request) req = NULL;
+	struct err e = {0};
+
+	(void)state;
+	assert_ok(parse("url --url=https://h/d --unsigned --sslcacert=/etc/passwd "
+			"--sslclientcert=file:///etc/group --sslclientkey=/etc/hosts\n"
+			"repo --name=x --baseurl=http://i:80/ --unsigned --noverifyssl --proxy=p\n"
+			"%packages --timeout=5 --retries=0\n%end\n",
+			  &req, &e),
+		e);
+	autofree char *text = apt_transport_text(req);
+	assert_string_equal(text,
+		"Acquire::Retries \"0\";\n"
+		"Acquire::http::Timeout \"5\";\n"
+		"Acquire::https::Timeout \"5\";\n"
+		"Acquire::https::h::CAInfo \"/etc/passwd\";\n"
+		"Acquire::https::h::SslCert \"/etc/group\";\n"
+		"Acquire::https::h::SslKey \"/etc/hosts\";\n"
+		"APT::Sandbox::User \"root\";\n"
+		"Acquire::http::Proxy::i \"p\";\n"
+		"Acquire::https::Proxy::i \"p\";\n"
+		"Acquire::https::i::Verify-Peer \"false\";\n"
+		"Acquire::https::i::Verify-Host \"false\";\n");
 }
 
 static void digest_follows_the_content_and_not_the_lines(void **state)
@@ -252,6 +322,14 @@ static void failures_are_one_line(void **state)
 			"x.ks:4: archive 'http://h/debian trixie InRelease' unreachable: "
 			"Could not resolve 'h'",
 			EHOSTUNREACH},
+		{"Err:1 http://h/debian trixie-updates InRelease\n  503",
+			"x.ks:5: archive 'http://h/debian trixie-updates InRelease' unreachable: "
+			"503",
+			EHOSTUNREACH},
+		{"E: Failed to fetch http://h/debian-security/dists/trixie/InRelease  503",
+			"x.ks:6: archive 'http://h/debian-security/dists/trixie/InRelease' "
+			"unreachable: 503",
+			EHOSTUNREACH},
 		{"W: GPG error: http://h/debian trixie InRelease: NO_PUBKEY 0E98404D386FA1D9\n"
 		 "E: The repository 'http://h/debian trixie InRelease' is not signed.",
 			"x.ks:4: bad signature: http://h/debian trixie InRelease: "
@@ -279,11 +357,14 @@ static void failures_are_one_line(void **state)
 		{"dpkg: error processing package foo (--configure):\n exit status 3",
 			"dpkg: error processing package foo (--configure): exit status 3", EPROTO},
 	};
-	struct pkg_repo repo = {.baseurl = (char[]){"http://h/debian"},
-		.suite = (char[]){"trixie"},
-		.file = (char[]){"x.ks"},
-		.line = 4};
-	struct pkg_request req = {.repos = &repo, .repo_count = 1};
+	static char file[] = "x.ks", url[] = "http://h/debian", more[] = "http://h/debian-security";
+	static char suite[] = "trixie", updates[] = "trixie-updates";
+	struct pkg_repo repos[] = {
+		{.baseurl = url, .suite = suite, .file = file, .line = 4},
+		{.baseurl = url, .suite = updates, .file = file, .line = 5},
+		{.baseurl = more, .suite = suite, .file = file, .line = 6},
+	};
+	struct pkg_request req = {.repos = repos, .repo_count = ARRAY_LEN(repos)};
 
 	(void)state;
 	strv_add(&req.exclude, "bar");
@@ -303,7 +384,7 @@ static void failures_are_one_line(void **state)
 
 static void preferences_keep_packages_out(void **state)
 {
-	struct apt_target target = {.uri = (char[]){"http://h/d"},
+	struct apt_target target = {.uri = (char[]){"http://h/d/"},
 		.suite = (char[]){"s"},
 		.origin = (char[]){"O"},
 		.label = (char[]){"L"},
@@ -311,11 +392,13 @@ static void preferences_keep_packages_out(void **state)
 		.file = (char[]){""}};
 	struct pkg_repo repo = {.baseurl = (char[]){"http://h/d"}, .suite = (char[]){"s"}};
 	struct pkg_request req = {.repos = &repo, .repo_count = 1};
+	struct err e = {0};
 
 	(void)state;
 	strv_add(&req.exclude, "foo");
 	strv_add(&repo.includepkgs, "bar*");
-	autofree char *text = apt_preferences_text(&req, &target, 1);
+	autofree char *text = NULL;
+	assert_ok(apt_preferences_text(&req, &target, 1, &text, &e), e);
 	assert_string_equal(text,
 		"Package: foo\nPin: version *\nPin-Priority: -1\n\n"
 		"Package: bar*\nPin: release o=O,l=L,n=N\nPin-Priority: 500\n\n"
@@ -329,6 +412,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(request_holds_what_the_kickstart_says),
 		cmocka_unit_test(wrong_lines_are_named),
+		cmocka_unit_test(wishes_know_their_lines),
+		cmocka_unit_test(transport_is_by_host),
 		cmocka_unit_test(digest_follows_the_content_and_not_the_lines),
 		cmocka_unit_test(wishes_become_names),
 		cmocka_unit_test(wishes_that_cannot_be_are_refused),

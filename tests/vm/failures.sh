@@ -51,9 +51,11 @@ for signal in INT TERM; do
 		pgrep -f 'sleep 1000' >/dev/null && break
 		sleep 0.2
 	done
+	began=$(date +%s)
 	kill -s "$signal" "$pid"
 	status=0
 	wait "$pid" || status=$?
+	[ $(($(date +%s) - began)) -le 4 ] || fail "SIG$signal took too long"
 	is "$status" 1 "status after SIG$signal"
 	grep -q "interrupted" "$work/err" || fail "SIG$signal: $(cat "$work/err")"
 	! pgrep -f 'sleep 1000' >/dev/null || fail "the script outlives SIG$signal"
