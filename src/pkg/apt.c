@@ -18,8 +18,7 @@
 
 #define RELEASE_MAX_BYTES (16 * MIB)
 #define TARGETS_MAX       256
-#define STATUS_MAX_BYTES  (64 * MIB)
-#define STATUS_PATH       "/var/lib/dpkg/status"
+#define INDEX_MAX_BYTES   (64 * MIB)
 
 struct targets {
 	struct apt_target items[TARGETS_MAX];
@@ -255,7 +254,7 @@ static int drop_local_archives(const struct apt_setup *s, struct err *e)
 		/* apt's name for a local list begins with the path, its slashes made '_'. */
 		if (files.items[i][0] != '_' || !str_ends(files.items[i], "Packages"))
 			continue;
-		r = file_read(path, STATUS_MAX_BYTES, &text, &len, e);
+		r = file_read(path, INDEX_MAX_BYTES, &text, &len, e);
 		struct deb822 d = {.at = text, .end = text ? text + len : NULL};
 		while (r == 0 && deb822_next(&d, fields, &v, 1)) {
 			autofree char *name = slice_dup(v);
@@ -392,60 +391,8 @@ static int apt_install(struct pkg_request *req, const char *cache_dir, const cha
 	return r < 0 ? apt_said_error(&w->said, req, r, e) : 0;
 }
 
-/* "Source: name (version)"; without it both are the package's own. */
-static void set_source(struct pkg *p, struct slice source)
-{
-	struct slice rest = source, name;
-
-	p->source = xstrdup(p->name);
-	p->source_version = xstrdup(p->version);
-	if (!slice_next_relation(&rest, &name))
-		return;
-	free(p->source);
-	p->source = slice_dup(name);
-
-	const char *open = memchr(source.data, '(', source.len);
-	if (open) {
-		free(p->source_version);
-		p->source_version = xstrndup(open + 1, strcspn(open + 1, ")"));
-	}
-}
-
-static void add_package(struct pkg_list *out, const struct slice v[])
-{
-	struct pkg *p = pkg_list_add(out);
-
-	p->name = slice_dup(v[0]);
-	p->version = slice_dup(v[1]);
-	p->arch = slice_dup(v[2]);
-	set_source(p, v[4]);
-	p->origin = slice_dup(v[5].len > 0 ? v[5] : v[6]);
-}
-
-static int apt_query(int root_fd, struct pkg_list *out, struct err *e)
-{
-	static const char *const fields[] = {
-		"Package", "Version", "Architecture", "Status", "Source", "Origin", "Maintainer"};
-	autofree char *text = NULL;
-	struct slice v[ARRAY_LEN(fields)];
-	int r = file_read_in_root(root_fd, STATUS_PATH, STATUS_MAX_BYTES, &text, e);
-
-	if (r < 0)
-		return err_wrap(e, r, "package database");
-	struct deb822 d = {.at = text, .end = text + strlen(text)};
-	while (deb822_next(&d, fields, v, ARRAY_LEN(fields))) {
-		autofree char *status = slice_dup(v[3]);
-
-		if (v[0].len > 0 && str_ends(status, " installed"))
-			add_package(out, v);
-	}
-	pkg_list_sort(out);
-	return 0;
-}
-
 const struct pkg_ops pkg_apt = {
 	.name = "apt",
 	.refresh = apt_refresh,
 	.install = apt_install,
-	.query = apt_query,
 };

@@ -63,20 +63,6 @@ struct pkg_request {
 	int64_t date;
 };
 
-struct pkg {
-	char *name;
-	char *version;
-	char *arch;
-	char *source;         /* source package */
-	char *source_version; /* mostly the same as version */
-	char *origin;         /* who made it: "Debian", or the maintainer when nothing says so */
-};
-
-struct pkg_list {
-	struct pkg *items; /* sorted by name, then arch */
-	size_t count, room;
-};
-
 struct pkg_ops {
 	const char *name;
 
@@ -96,8 +82,6 @@ struct pkg_ops {
 	 */
 	int (*install)(struct pkg_request *req, const char *cache_dir, const char *tree_path,
 		int log_fd, struct progress *p, struct err *e);
-	/* The packages installed in a tree. */
-	int (*query)(int root_fd, struct pkg_list *out, struct err *e);
 };
 
 extern const struct pkg_ops pkg_apt;
@@ -122,8 +106,3 @@ char *pkg_host_arch(void) MUST_CHECK;
 
 /* Hex digest of all that the kickstart asks for; with state_digest it names what install() makes. */
 char *pkg_request_digest(const struct pkg_request *req) MUST_CHECK;
-
-struct pkg *pkg_list_add(struct pkg_list *list); /* zeroed */
-void pkg_list_sort(struct pkg_list *list);
-void pkg_list_fini(struct pkg_list *list);
-#define auto_pkg_list auto_with(pkg_list_fini) struct pkg_list
