@@ -2,6 +2,7 @@
 /* Debian packages, through mmdebstrap and apt. */
 #include <ctype.h>
 #include <stdio.h>
+#include <sys/statvfs.h>
 #include <time.h>
 
 #include "base/cmd.h"
@@ -17,6 +18,7 @@
 #include "sys/chroot.h"
 
 #define RELEASE_MAX_BYTES (16 * MIB)
+#define DISK_FULL_BYTES   (1 * MIB)
 #define TARGETS_MAX       256
 #define INDEX_MAX_BYTES   (64 * MIB)
 
@@ -210,6 +212,17 @@ static int write_preferences(const struct apt_setup *s, const struct pkg_request
 	return r == 0 ? file_replace(path, text, strlen(text), 0644, e) : r;
 }
 
+/* apt calls indexes that it could not write for lack of space damaged ones. */
+static int explain_full_disk(int r, const char *cache_dir, struct err *e)
+{
+	struct statvfs fs;
+
+	if (r != -EPROTO || statvfs(cache_dir, &fs) < 0 ||
+		(uint64_t)fs.f_bavail * fs.f_frsize >= DISK_FULL_BYTES)
+		return r;
+	return err_set(e, ENOSPC, "no space left in '%s'", cache_dir);
+}
+
 static int apt_refresh(struct pkg_request *req, const char *cache_dir, int log_fd,
 	char **state_digest, int64_t *date, struct err *e)
 {
@@ -229,7 +242,7 @@ static int apt_refresh(struct pkg_request *req, const char *cache_dir, int log_f
 	if (r == 0)
 		r = read_state(&s, &digest, &req->date, e);
 	if (r < 0)
-		return r;
+		return explain_full_disk(r, cache_dir, e);
 	*state_digest = take_ptr(digest);
 	*date = req->date;
 	return 0;

@@ -35,6 +35,24 @@ refused 'repo --name=gone --baseurl=http://127.0.0.1:9/debian --suite=trixie' "1
 refused 'part / --size=20' "(too small|MiB|bytes)"
 refused 'frobnicate' "bad\.ks:2: unknown command"
 
+# full OPTION-OF-TMPFS FOLDER COMMAND...: the command with a small disk on the folder; status 99 when
+# more than a log and the cache is left there.
+full() {
+	mkdir -p "$2"
+	# shellcheck disable=SC2016 # expanded by the inner shell
+	unshare --mount sh -c 'mount -t tmpfs -o "$1" none "$2" && shift 2 && "$@"; status=$?
+		if find "$0" -type f ! -path "*/logs/*" ! -path "*/packages/*" ! -name lock | grep .
+		then exit 99; fi; exit $status' "$2" "$@"
+}
+# The disk of the cache, and that of the output.
+expect 1 full size=90M "$work/small" "$bedplate" image build -q \
+	"$source_dir/tests/vm/minimal-test.ks" --cache="$work/small" -o "$work/none"
+grep -Eiq 'disk full|no space left' "$work/err" || fail "full cache: $(cat "$work/err")"
+expect 1 full size=20M "$work/small" "$bedplate" image build -q \
+	"$source_dir/tests/vm/minimal-test.ks" --cache="$cache" -o "$work/small"
+grep -Eiq 'no space left' "$work/err" || fail "full output: $(cat "$work/err")"
+nothing_left
+
 # A signal at any moment.
 cat >"$work/slow.ks" <<EOF
 %include $source_dir/tests/vm/minimal-test.ks
