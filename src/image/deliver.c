@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "base/interrupt.h"
 #include "base/xalloc.h"
+#include "image/extract.h"
 #include "image/files.h"
 #include "image/liveimg.h"
 #include "image/manifest.h"
@@ -42,23 +42,6 @@ static void delivery_fini(struct delivery *d)
 	free(d->signature);
 }
 
-static int copy_bytes(int from, int to, struct err *e)
-{
-	if (ioctl(to, FICLONE, from) == 0)
-		return 0;
-	for (;;) {
-		ssize_t n = copy_file_range(from, NULL, to, NULL, 64 * MIB, 0);
-
-		if (n == 0)
-			return 0;
-		if (n < 0 && errno != EINTR)
-			return err_errno(e, "copying");
-		int r = interrupt_check(e);
-		if (r < 0)
-			return r;
-	}
-}
-
 static int copy_file(const char *from, const char *to, struct err *e)
 {
 	autofd int in = open(from, O_RDONLY | O_CLOEXEC);
@@ -68,9 +51,15 @@ static int copy_file(const char *from, const char *to, struct err *e)
 		return err_errno(e, "'%s'", from);
 	if (out < 0)
 		return err_errno(e, "'%s'", to);
-	int r = copy_bytes(in, out, e);
-	if (r < 0)
-		return err_wrap(e, r, "'%s'", to);
+	if (ioctl(out, FICLONE, in) < 0) {
+		autoptr(source) bytes = NULL;
+		int r = source_open_fd(take_fd(&in), &bytes, e);
+
+		if (r == 0)
+			r = extract_source(bytes, out, NULL, e);
+		if (r < 0)
+			return err_wrap(e, r, "'%s'", to);
+	}
 	return fsync(out) < 0 ? err_errno(e, "syncing '%s'", to) : 0;
 }
 

@@ -2,6 +2,7 @@
 #include "image/finish.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <jansson.h>
 #include <stdio.h>
 
@@ -113,6 +114,19 @@ static int make_mount_points(int root_fd, struct err *e)
 	return r;
 }
 
+/* dracut works there, but only when the initramfs does not come from the cache. */
+static int forget_use_of_var_tmp(int root_fd, int64_t source_date, struct err *e)
+{
+	const struct timespec times[2] = {{.tv_sec = source_date}, {.tv_sec = source_date}};
+	autofd int fd = file_open_in_root(root_fd, "/var/tmp", O_RDONLY | O_DIRECTORY, 0, e);
+
+	if (fd == -ENOENT)
+		return 0;
+	if (fd < 0)
+		return fd;
+	return futimens(fd, times) < 0 ? err_errno(e, "'/var/tmp'") : 0;
+}
+
 int finish_tree(const char *tree_path, const struct finish_params *params, struct err *e)
 {
 	autofd int root_fd = open(tree_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -131,5 +145,7 @@ int finish_tree(const char *tree_path, const struct finish_params *params, struc
 		r = write_image_json(root_fd, params, e);
 	if (r == 0)
 		r = mark_updated(root_fd, e);
+	if (r == 0)
+		r = forget_use_of_var_tmp(root_fd, params->source_date, e);
 	return r == 0 ? fill_factory(root_fd, e) : r;
 }
