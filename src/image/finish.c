@@ -2,9 +2,9 @@
 #include "image/finish.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "base/cmd.h"
 #include "base/file.h"
