@@ -4,19 +4,21 @@
 BUILD     := build
 IMAGES    := $(BUILD)/image
 DEBS      := $(BUILD)/deb
+VMS       := $(BUILD)/vm
 BEDPLATE  := $(BUILD)/src/cli/bedplate
 NODE      := recipes/node.ks
 # Building an image needs root, nothing else does.
 AS_ROOT   := $(if $(filter 0,$(shell id -u)),,sudo)
 BOOT_WAIT := 900
 
-.PHONY: all setup programs deb image-build check lint format install clean help
+.PHONY: all setup programs deb node-image image-install image-build check lint format install clean help
 
 all: programs
 
 help:
-	@echo 'make image-build   set up, build the node image, boot it in a VM'
+	@echo 'make image-install set up, build the node image and its ISO, install it in a VM, log in'
 	@echo 'make check         set up, run every test'
+	@echo 'make image-build   set up, build the node image, boot it live in a VM'
 	@echo 'make               compile the programs into $(BUILD)/'
 	@echo 'make deb           Debian packages and their repository in $(DEBS)/'
 	@echo 'make install       install the programs and man pages (DESTDIR=, PREFIX=)'
@@ -36,12 +38,19 @@ deb:
 	@scripts/setup build
 	@scripts/build-deb $(DEBS)
 
-image-build:
+# The node image; its path is in $(IMAGES)/.path.
+node-image:
 	@scripts/setup build image
 	@$(MAKE) --no-print-directory programs
 	@scripts/build-deb $(DEBS)
 	@mkdir -p $(IMAGES)
 	$(AS_ROOT) $(BEDPLATE) image build $(NODE) -o $(IMAGES) >$(IMAGES)/.path
+
+image-install: node-image
+	@mkdir -p $(VMS)
+	@scripts/install-vm $(BEDPLATE) "$$(cat $(IMAGES)/.path)" $(VMS)
+
+image-build: node-image
 	$(BEDPLATE) vm run --expect='login: ' --timeout=$(BOOT_WAIT) "$$(cat $(IMAGES)/.path)"
 	@echo 'The image boots to a login prompt. It is here:'
 	@realpath "$$(cat $(IMAGES)/.path)"

@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include <stdio.h>
+
 #include "base/macro.h"
 
 enum log_level { LOG_LEVEL_QUIET = -1, LOG_LEVEL_NORMAL, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
@@ -15,6 +17,14 @@ enum log_level { LOG_LEVEL_QUIET = -1, LOG_LEVEL_NORMAL, LOG_LEVEL_INFO, LOG_LEV
 void log_init(const char *program);
 void log_set_level(enum log_level level);
 enum log_level log_get_level(void);
+
+/*
+ * Messages up to this level also go to out, whatever is shown on stderr; without priorities.  At
+ * most LOG_COPIES_MAX at a time, and out belongs to the caller, who drops it before closing it.
+ */
+#define LOG_COPIES_MAX 4
+void log_add_copy(FILE *out, enum log_level level);
+void log_drop_copy(FILE *out);
 
 void log_error(const char *fmt, ...) PRINTF(1, 2);   /* only front ends */
 void log_warning(const char *fmt, ...) PRINTF(1, 2); /* not with -q */

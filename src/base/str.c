@@ -28,12 +28,17 @@ char *str_printable(const char *s)
 	autostrbuf b = {0};
 
 	for (; *s; s++) {
-		unsigned char c = (unsigned char)*s;
+		unsigned char c = (unsigned char)*s, next = (unsigned char)s[1];
 
-		if (c < ' ' || c == 0x7f)
+		if (c < ' ' || c == 0x7f) {
 			strbuf_printf(&b, "\\x%02x", c);
-		else
+		} else if (c == 0xc2 && next >= 0x80 && next < 0xa0) {
+			/* U+0080 to U+009F: terminals obey them, too. */
+			strbuf_printf(&b, "\\x%02x\\x%02x", c, next);
+			s++;
+		} else {
 			strbuf_putc(&b, *s);
+		}
 	}
 	return strbuf_take(&b);
 }

@@ -116,6 +116,24 @@ void tree_sort(struct tree *t)
 	set_links(t);
 }
 
+void tree_drop(struct tree *t, const char *path)
+{
+	size_t kept = 0, len = strlen(path);
+
+	for (size_t i = 0; i < t->count; i++) {
+		struct tree_entry *en = &t->entries[i];
+
+		if (strncmp(en->path, path, len) == 0 &&
+			(en->path[len] == '\0' || en->path[len] == '/'))
+			entry_fini(en);
+		else
+			t->entries[kept++] = *en;
+	}
+	t->count = kept;
+	/* Indices have moved, and the first name of a file may be gone. */
+	tree_sort(t);
+}
+
 void tree_clamp_times(struct tree *t, int64_t latest)
 {
 	for (size_t i = 0; i < t->count; i++)

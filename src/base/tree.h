@@ -64,6 +64,9 @@ struct tree_entry *tree_add(struct tree *t, const struct tree_entry *en);
  */
 void tree_sort(struct tree *t);
 
+/* Take out a path, without a leading '/', and all below it.  Fine when there is none. */
+void tree_drop(struct tree *t, const char *path);
+
 /* No entry is younger than latest (seconds since 1970): what a build writes has no time of its own. */
 void tree_clamp_times(struct tree *t, int64_t latest);
 

@@ -6,21 +6,20 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "cli/commands.h"
-#include "image/boot.h"
-#include "sys/console.h"
+#include "cli/vm-options.h"
+#include "vm/disk.h"
+#include "vm/live.h"
 
 #define EXPECT_STEP     "expect="
 #define SEND_STEP       "send="
 #define EXPECT_SECONDS  600
-#define SECONDS_MAX     (7ULL * 24 * 60 * 60)
-#define LAST_LINES      20
 #define IS_STDOUT(file) str_eq(file, "-")
 
 struct options {
 	uint64_t memory_bytes, cpus, timeout_seconds;
 	struct strv disks, steps;
 	const char *serial, *append, *network, *kvm;
-	bool uefi, dry_run;
+	bool uefi, secure_boot, snapshot, dry_run;
 };
 
 static const struct options defaults = {
@@ -33,6 +32,10 @@ static const struct options defaults = {
 static const struct cli_opt opts[] = {
 	{0, "uefi", NULL, "start with UEFI firmware instead of a BIOS", OPT_FLAG,
 		offsetof(struct options, uefi)},
+	{0, "secure-boot", NULL, "UEFI firmware that starts only what is signed", OPT_FLAG,
+		offsetof(struct options, secure_boot)},
+	{0, "snapshot", NULL, "of a disk: forget what the machine writes to it", OPT_FLAG,
+		offsetof(struct options, snapshot)},
 	{'m', "memory", "SIZE", "memory (default: 2G)", OPT_SIZE,
 		offsetof(struct options, memory_bytes)},
 	{0, "cpus", "N", "processors (default: 2)", OPT_NUMBER, offsetof(struct options, cpus)},
@@ -40,7 +43,7 @@ static const struct cli_opt opts[] = {
 		offsetof(struct options, disks)},
 	{0, "network", "KIND", "user or none (default: user)", OPT_STRING,
 		offsetof(struct options, network)},
-	{0, "append", "ARGS", "more kernel parameters", OPT_STRING,
+	{0, "append", "ARGS", "of an image: more kernel parameters", OPT_STRING,
 		offsetof(struct options, append)},
 	{0, "kvm", "WHEN", "auto, on or off (default: auto)", OPT_STRING,
 		offsetof(struct options, kvm)},
@@ -56,31 +59,9 @@ static const struct cli_opt opts[] = {
 		offsetof(struct options, dry_run)},
 };
 
-static int choose_accel(const char *when, enum vm_accel *out, struct err *e)
-{
-	bool works = vm_kvm_ok();
-
-	if (!str_eq(when, "auto") && !str_eq(when, "on") && !str_eq(when, "off")) {
-		err_set(e, EINVAL, "bad value '%s' of '--kvm': auto, on or off", when);
-		return CLI_WRONG_USE;
-	}
-	if (str_eq(when, "on") && !works)
-		return err_set(e, ENOTSUP, "KVM does not work here");
-	*out = works && !str_eq(when, "off") ? VM_ACCEL_KVM : VM_ACCEL_TCG;
-	return 0;
-}
-
 /* 0 or CLI_WRONG_USE.  What is typed late is checked before the machine starts. */
-static int check_use(const struct options *o, struct err *e)
+static int check_steps(const struct options *o, struct err *e)
 {
-	if (!str_eq(o->network, "user") && !str_eq(o->network, "none")) {
-		err_set(e, EINVAL, "bad value '%s' of '--network': user or none", o->network);
-		return CLI_WRONG_USE;
-	}
-	if (o->timeout_seconds > SECONDS_MAX) {
-		err_set(e, EINVAL, "'--timeout' is more than a week");
-		return CLI_WRONG_USE;
-	}
 	for (size_t i = 0; i < o->steps.count; i++) {
 		autofree char *text = NULL;
 		const char *step = o->steps.items[i];
@@ -92,26 +73,62 @@ static int check_use(const struct options *o, struct err *e)
 	return 0;
 }
 
-static int check(const struct options *o, struct boot_params *params, struct err *e)
+static int check(const struct options *o, struct machine_params *params, struct err *e)
 {
-	int r = check_use(o, e);
+	int r;
 
+	*params = (struct machine_params){
+		.memory_bytes = o->memory_bytes,
+		.cpus = o->cpus,
+		.firmware = vm_option_firmware(o->uefi, o->secure_boot),
+		.disks = &o->disks,
+		.dry_run = o->dry_run,
+	};
+	r = vm_option_network(o->network, &params->network, e);
+	if (r == 0)
+		r = vm_option_timeout(o->timeout_seconds, e);
+	if (r == 0)
+		r = check_steps(o, e);
 	if (r != 0)
 		return r;
 	for (size_t i = 0; i < o->disks.count; i++)
 		if (access(o->disks.items[i], R_OK | W_OK) < 0)
 			return err_errno(e, "%s", o->disks.items[i]);
+	return vm_option_accel(o->kvm, &params->accel, e);
+}
 
-	*params = (struct boot_params){
-		.memory_bytes = o->memory_bytes,
-		.cpus = o->cpus,
-		.uefi = o->uefi,
-		.network = str_eq(o->network, "user"),
-		.disks = &o->disks,
-		.append = o->append,
-		.dry_run = o->dry_run,
-	};
-	return choose_accel(o->kvm, &params->accel, e);
+/* An option that means nothing for what is booted is wrong use. */
+static int check_kind(const struct options *o, const char *path, enum disk_kind kind, struct err *e)
+{
+	if (kind != DISK_IMAGE && o->append)
+		err_set(e, EINVAL, "'--append' is for images, and '%s' has its own boot loader",
+			path);
+	else if (kind != DISK_DISK && o->snapshot)
+		err_set(e, EINVAL, "'--snapshot' is for disks, and '%s' is never written to", path);
+	else if (kind == DISK_IMAGE && o->secure_boot)
+		err_set(e, EINVAL, "'--secure-boot' needs a boot loader, and '%s' has none", path);
+	else
+		return 0;
+	return CLI_WRONG_USE;
+}
+
+static int make_machine(const struct options *o, const char *path,
+	const struct machine_params *params, struct machine **out, struct err *e)
+{
+	autoptr(image) img = NULL;
+	enum disk_kind kind;
+	int r = disk_find_kind(path, &kind, e);
+
+	if (r == 0)
+		r = check_kind(o, path, kind, e);
+	if (r != 0)
+		return r;
+	if (kind == DISK_DISK)
+		return disk_new(path, params, o->snapshot, out, e);
+	if (kind == DISK_MEDIUM)
+		return disk_new_medium(path, params, out, e);
+	r = image_open(path, &img, e);
+	return r < 0 ? r : live_new(img, params, o->append, out, e);
 }
 
 static int take_step(struct console *c, const char *step, struct err *e)
@@ -141,49 +158,12 @@ static int take_steps(
 	return 0;
 }
 
-/* The copy of the console: what the user asked for, or a file that only a failure leaves behind. */
-static int open_copy(const struct options *o, char **path, struct err *e)
-{
-	autofree char *name = NULL;
-	int fd;
-
-	if (o->serial && IS_STDOUT(o->serial)) {
-		fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-		return fd < 0 ? err_errno(e, "standard output") : fd;
-	}
-	if (o->serial) {
-		fd = open(o->serial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-		return fd < 0 ? err_errno(e, "%s", o->serial) : fd;
-	}
-	name = xasprintf("%s/bedplate-console.XXXXXX", boot_temporary_folder());
-	fd = mkostemp(name, O_CLOEXEC);
-	if (fd < 0)
-		return err_errno(e, "%s", name);
-	*path = take_ptr(name);
-	return fd;
-}
-
-/* Make one error of what happened on the console and how QEMU ended. */
-static int explain(struct boot *b, const struct console *c, const char *copy, struct err *e)
-{
-	autofree char *lines = console_last_lines(c, LAST_LINES);
-	struct err ended = {0};
-	struct err what = *e;
-
-	if (c->closed && boot_wait(b, &ended) < 0)
-		what = ended;
-	if (!*lines)
-		return err_set(e, what.code, "%s", what.msg);
-	fprintf(stderr, "The last lines of the console:\n%s", lines);
-	return err_set(e, what.code, "%s; the whole console is in %s", what.msg, copy);
-}
-
-static int expect(
-	struct boot *b, int console_fd, const struct options *o, struct progress *p, struct err *e)
+static int expect(struct machine *m, int console_fd, const struct options *o, struct progress *p,
+	struct err *e)
 {
 	uint64_t seconds = o->timeout_seconds ? o->timeout_seconds : EXPECT_SECONDS;
 	autofree char *copy = NULL;
-	autofd int copy_fd = open_copy(o, &copy, e);
+	autofd int copy_fd = vm_open_copy(o->serial, &copy, e);
 	autoconsole c = {0};
 
 	if (copy_fd < 0)
@@ -193,13 +173,13 @@ static int expect(
 	bool failed = r < 0 && r != -EINTR;
 	if (copy && (!failed || c.tail.len == 0))
 		unlink(copy);
-	return failed ? explain(b, &c, copy ? copy : o->serial, e) : r;
+	return failed ? vm_explain(m, &c, copy ? copy : o->serial, e) : r;
 }
 
-static int talk(struct boot *b, int console_fd, const struct options *o, struct err *e)
+static int talk(struct machine *m, int console_fd, const struct options *o, struct err *e)
 {
 	bool copied = o->serial && !IS_STDOUT(o->serial);
-	autofd int copy_fd = copied ? open_copy(o, NULL, e) : -1;
+	autofd int copy_fd = copied ? vm_open_copy(o->serial, NULL, e) : -1;
 	autoconsole c = {0};
 
 	if (copied && copy_fd < 0)
@@ -210,45 +190,43 @@ static int talk(struct boot *b, int console_fd, const struct options *o, struct 
 	int r = console_relay(&c, STDIN_FILENO, STDOUT_FILENO, e);
 	if (r < 0 || !c.closed)
 		return r;
-	return boot_wait(b, e);
+	return machine_wait(m, e);
 }
 
 static int run(const void *parsed, char *const args[], struct progress *p, struct err *e)
 {
 	const struct options *o = parsed;
-	struct boot_params params;
-	autoptr(image) img = NULL;
-	autoptr(boot) b = NULL;
+	struct machine_params params;
+	autoptr(machine) m = NULL;
 	int r;
 
 	r = check(o, &params, e);
+	if (r == 0)
+		r = make_machine(o, args[0], &params, &m, e);
 	if (r != 0)
 		return r;
-	r = image_open(args[0], &img, e);
-	if (r < 0)
-		return r;
-	r = boot_new(img, &params, &b, e);
-	if (r < 0)
-		return r;
 	if (o->dry_run) {
-		autofree char *command = boot_command(b);
+		autofree char *command = machine_command(m);
 
 		puts(command);
 		return 0;
 	}
-	r = boot_start(b, e);
+	r = machine_start(m, e);
 	if (r < 0)
 		return r;
-	return o->steps.count ? expect(b, r, o, p, e) : talk(b, r, o, e);
+	return o->steps.count ? expect(m, r, o, p, e) : talk(m, r, o, e);
 }
 
 const struct cli_command cmd_vm_run = {
 	.name = "vm run",
-	.args = "IMAGE",
-	.summary = "Boot an image live in a virtual machine",
-	.details = "The console is connected to this terminal, Ctrl-A x ends the machine.  With\n"
-		   "--expect and --send the steps are taken in their order instead, and the\n"
-		   "machine ends after the last.\n",
+	.args = "IMAGE|DISK|ISO",
+	.summary = "Boot an image, a disk or an ISO in a virtual machine",
+	.details =
+		"An image boots live and is not changed.  What is written to a disk stays there.\n"
+		"\n"
+		"The console is connected to this terminal, Ctrl-A x ends the machine.  With\n"
+		"--expect and --send the steps are taken in their order instead, and the\n"
+		"machine ends after the last.\n",
 	.opts = opts,
 	.opt_count = ARRAY_LEN(opts),
 	.defaults = &defaults,

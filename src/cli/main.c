@@ -10,6 +10,12 @@ static const struct cli_command *const commands[] = {
 	&cmd_image_verify,
 	&cmd_kickstart_check,
 	&cmd_kickstart_dump,
+	&cmd_media_iso,
+	&cmd_media_pxe,
+	&cmd_media_usb,
+	&cmd_media_verify,
+	&cmd_vm_define,
+	&cmd_vm_install,
 	&cmd_vm_run,
 };
 

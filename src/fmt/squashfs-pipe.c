@@ -11,10 +11,9 @@
  */
 #include <assert.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 
-#include "base/interrupt.h"
+#include "base/thread.h"
 #include "base/xalloc.h"
 #include "fmt/squashfs-internal.h"
 
@@ -94,22 +93,6 @@ static void *work(void *arg)
 	return NULL;
 }
 
-/* Signals stay with the caller's thread, whose system calls they are meant to cut short. */
-static int start(struct worker *w, struct err *e)
-{
-	sigset_t all, old;
-	int r;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = pthread_create(&w->thread, NULL, work, w);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (r != 0)
-		return err_set(e, r, "starting a thread: %s", strerror(r));
-	w->running = true;
-	return 0;
-}
-
 int squashfs_pipe_new(
 	const struct squashfs_pipe_spec *spec, struct squashfs_pipe **out, struct err *e)
 {
@@ -136,9 +119,10 @@ int squashfs_pipe_new(
 		w->pipe = p;
 		int r = squashfs_compressor_new(spec->params, &w->cmp, e);
 		if (r == 0)
-			r = start(w, e);
+			r = thread_start(&w->thread, work, w, e);
 		if (r < 0)
 			return r;
+		w->running = true;
 	}
 	*out = take_ptr(p);
 	return 0;

@@ -35,16 +35,8 @@ struct builder {
 	uint64_t budget;
 };
 
-struct file_source {
-	struct source s;
-	struct squashfs_image *img;
-	uint64_t *places;
-	uint64_t block_count;
-	uint32_t fragment, fragment_off;
-};
-
 /* One block of a file or the tail in its fragment, all of it.  NULL in *data for a hole. */
-static int file_block(struct file_source *f, uint64_t i, const uint8_t **data, struct err *e)
+static int file_block(struct squashfs_file *f, uint64_t i, const uint8_t **data, struct err *e)
 {
 	uint32_t block_bytes = squashfs_image_super(f->img)->block_bytes;
 	uint32_t want = (uint32_t)MIN(block_bytes, f->s.size_bytes - i * block_bytes);
@@ -77,7 +69,7 @@ static int file_block(struct file_source *f, uint64_t i, const uint8_t **data, s
 
 static int file_read_at(struct source *s, void *buf, size_t len, uint64_t off, struct err *e)
 {
-	struct file_source *f = (struct file_source *)s;
+	struct squashfs_file *f = (struct squashfs_file *)s;
 	uint32_t block_bytes = squashfs_image_super(f->img)->block_bytes;
 
 	for (uint8_t *to = buf; len > 0;) {
@@ -99,7 +91,7 @@ static int file_read_at(struct source *s, void *buf, size_t len, uint64_t off, s
 	return 0;
 }
 
-static bool is_hole(const struct file_source *f, uint64_t i)
+static bool is_hole(const struct squashfs_file *f, uint64_t i)
 {
 	return i < f->block_count &&
 		(f->places[i] & ~SQUASHFS_PLACE_RAW) == (f->places[i + 1] & ~SQUASHFS_PLACE_RAW);
@@ -108,7 +100,7 @@ static bool is_hole(const struct file_source *f, uint64_t i)
 static int file_next_data(
 	struct source *s, uint64_t off, uint64_t *start, uint64_t *end, struct err *e UNUSED)
 {
-	struct file_source *f = (struct file_source *)s;
+	struct squashfs_file *f = (struct squashfs_file *)s;
 	uint64_t block_bytes = squashfs_image_super(f->img)->block_bytes;
 	uint64_t blocks = (s->size_bytes + block_bytes - 1) / block_bytes, i = off / block_bytes;
 
@@ -123,7 +115,7 @@ static int file_next_data(
 
 static void file_free(struct source *s)
 {
-	free(((struct file_source *)s)->places);
+	free(((struct squashfs_file *)s)->places);
 	free(s);
 }
 
@@ -141,8 +133,8 @@ int squashfs_file_open(struct squashfs_image *img, const struct squashfs_inode *
 
 	if (r < 0)
 		return r;
-	struct file_source *f = xcalloc(1, sizeof(*f));
-	*f = (struct file_source){
+	struct squashfs_file *f = xcalloc(1, sizeof(*f));
+	*f = (struct squashfs_file){
 		.s = {.ops = &file_ops, .size_bytes = in->size_bytes},
 		.img = img,
 		.places = places,
@@ -152,6 +144,11 @@ int squashfs_file_open(struct squashfs_image *img, const struct squashfs_inode *
 	};
 	*out = &f->s;
 	return 0;
+}
+
+struct squashfs_file *squashfs_file_of(struct source *s)
+{
+	return s->ops == &file_ops ? (struct squashfs_file *)s : NULL;
 }
 
 static int open_entry(

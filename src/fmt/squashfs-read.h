@@ -77,6 +77,15 @@ int squashfs_inode_read(struct squashfs_image *img, uint64_t ref, struct squashf
 #define SQUASHFS_PLACE_RAW (1ULL << 63)
 int squashfs_file_open(struct squashfs_image *img, const struct squashfs_inode *in,
 	struct source **out, struct err *e) MUST_CHECK;
+struct squashfs_file {
+	struct source s;
+	struct squashfs_image *img;
+	uint64_t *places;
+	uint64_t block_count; /* without a tail in a fragment */
+	uint32_t fragment, fragment_off;
+};
+/* What s is, when squashfs_file_open() made it; otherwise NULL. */
+struct squashfs_file *squashfs_file_of(struct source *s);
 int squashfs_file_places(struct squashfs_image *img, const struct squashfs_inode *in,
 	uint64_t **places, uint64_t *count, struct err *e) MUST_CHECK;
 

@@ -2,10 +2,10 @@
 #include "fmt/squashfs.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #include "base/macro.h"
 #include "base/str.h"
+#include "base/thread.h"
 #include "base/xalloc.h"
 #include "fmt/squashfs-internal.h"
 
@@ -72,7 +72,6 @@ int squashfs_params_check(
 {
 	struct squashfs_params p = *in;
 	bool zstd = p.compressor == SQUASHFS_ZSTD;
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
 	if (p.block_bytes == 0)
 		p.block_bytes = SQUASHFS_BLOCK_DEFAULT_BYTES;
@@ -86,7 +85,7 @@ int squashfs_params_check(
 		return err_set(e, EINVAL, "%s has no compression level %d",
 			squashfs_compressor_name(p.compressor), p.level);
 	if (p.threads == 0)
-		p.threads = cpus > 0 ? (unsigned)cpus : 1;
+		p.threads = thread_cpus();
 	p.threads = MIN(p.threads, THREADS_MAX);
 	/* xz takes some 15 MiB a thread. */
 	if (p.compressor == SQUASHFS_XZ)

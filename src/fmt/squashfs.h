@@ -83,6 +83,27 @@ int squashfs_probe(struct source *image, struct squashfs_info *out, struct err *
  */
 int squashfs_tree_open(struct source *image, struct tree **out, struct err *e) MUST_CHECK;
 
+#define SQUASHFS_STREAM_PIECE_BYTES (64 * KIB)
+
+struct squashfs_stream_spec {
+	unsigned threads; /* 0: one a CPU, and one that reads meanwhile */
+	/*
+	 * The next piece of data, on the thread of the caller; data lies at a multiple of 4096 and
+	 * off is a multiple of SQUASHFS_STREAM_PIECE_BYTES.  What is left out is zero.
+	 */
+	int (*data)(void *ctx, const void *data, size_t len, uint64_t off, struct err *e);
+	void *ctx;
+};
+
+/*
+ * The content of a file out of squashfs_tree_open(), from start to end, unpacked on several threads.
+ * The image must be a source that several threads may read (a file or memory).  Memory: at most
+ * 24 MiB.  p, if any, advances to the bytes done.  -EBADMSG: damaged, the message names the block;
+ * -EINVAL: not such a file.
+ */
+int squashfs_stream(struct source *file, const struct squashfs_stream_spec *spec,
+	struct progress *p, struct err *e) MUST_CHECK;
+
 /* Kept in a file beside or apart from the image.  -EBADMSG: damaged, or of another version. */
 int squashfs_index_save(const struct squashfs_index *x, const char *path, struct err *e) MUST_CHECK;
 int squashfs_index_load(const char *path, struct squashfs_index **out, struct err *e) MUST_CHECK;

@@ -16,7 +16,7 @@
 #define ID_LAST        59999
 #define ID_HIGHEST     4294967293 /* the two above mean "no id" */
 
-enum { FIELD_ID = 2, FIELD_MEMBERS = 3 };
+enum { FIELD_ID = 2, FIELD_MEMBERS = 3, FIELD_GID = 3, FIELD_GECOS = 4 };
 
 static const struct {
 	const char *path;
@@ -254,6 +254,68 @@ int accounts_add_user(struct accounts *a, const struct account *account, struct 
 	return 0;
 }
 
+/* Set the id of the line at i unless another line has it. */
+static int change_id(struct strv *lines, size_t i, int64_t id, const char *what, struct err *e)
+{
+	autofree char *text = xasprintf("%" PRId64, id);
+	int r = check_id(id, e);
+	size_t at = find(lines, FIELD_ID, text);
+
+	if (r < 0 || id == ACCOUNTS_AUTO || at == i)
+		return r;
+	if (at < lines->count)
+		return err_set(e, EEXIST, "%s id %s is taken", what, text);
+	set_field(&lines->items[i], FIELD_ID, text);
+	return 0;
+}
+
+int accounts_change_group(struct accounts *a, const char *name, int64_t gid, struct err *e)
+{
+	size_t i = find(&a->group, 0, name);
+
+	if (i == a->group.count)
+		return err_set(e, ENOENT, "no group '%s'", name);
+	return change_id(&a->group, i, gid, "group", e);
+}
+
+/* The user's first group: one that is there, or the user's own, which gets the id. */
+static int change_first_group(
+	struct accounts *a, size_t i, const struct account *account, struct err *e)
+{
+	autofree char *text = xasprintf("%" PRId64, account->gid);
+	int r = check_id(account->gid, e);
+
+	if (r < 0 || account->gid == ACCOUNTS_AUTO)
+		return r;
+	if (!has_id(&a->group, account->gid))
+		r = accounts_has_group(a, account->name)
+			? accounts_change_group(a, account->name, account->gid, e)
+			: accounts_add_group(a, account->name, account->gid, e);
+	if (r == 0)
+		set_field(&a->passwd.items[i], FIELD_GID, text);
+	return r;
+}
+
+int accounts_change_user(struct accounts *a, const struct account *account, struct err *e)
+{
+	const char *const texts[] = {account->gecos, account->home, account->shell};
+	size_t i = find(&a->passwd, 0, account->name);
+	int r = 0;
+
+	if (i == a->passwd.count)
+		return err_set(e, ENOENT, "no user '%s'", account->name);
+	for (size_t k = 0; r == 0 && k < ARRAY_LEN(texts); k++)
+		r = check_text(texts[k], e);
+	if (r == 0)
+		r = change_id(&a->passwd, i, account->uid, "user", e);
+	if (r == 0)
+		r = change_first_group(a, i, account, e);
+	for (unsigned k = 0; r == 0 && k < ARRAY_LEN(texts); k++)
+		if (texts[k])
+			set_field(&a->passwd.items[i], FIELD_GECOS + k, texts[k]);
+	return r;
+}
+
 static void add_to_list(char **line, const char *user)
 {
 	size_t len;
@@ -306,7 +368,7 @@ int accounts_set_password(
 }
 
 int accounts_hash_password(
-	const char *password, const char *image, const char *user, char **out, struct err *e)
+	const char *password, const char *seed_text, const char *user, char **out, struct err *e)
 {
 	autoptr(sha256) h = sha256_new();
 	autofree struct crypt_data *data = xcalloc(1, sizeof(*data));
@@ -318,7 +380,7 @@ int accounts_hash_password(
 		return err_set(
 			e, EINVAL, "password of more than %d bytes", CRYPT_MAX_PASSPHRASE_SIZE);
 	sha256_add_str(h, "bedplate password salt");
-	sha256_add_str(h, image);
+	sha256_add_str(h, seed_text);
 	sha256_add_str(h, user);
 	sha256_end(h, seed);
 	if (!crypt_gensalt_rn("$y$", 0, (const char *)seed, 16, setting, sizeof(setting)))

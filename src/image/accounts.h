@@ -40,6 +40,14 @@ bool accounts_has_group(const struct accounts *a, const char *group);
 int accounts_add_group(struct accounts *a, const char *name, int64_t gid, struct err *e) MUST_CHECK;
 /* With a group of the same name, unless there is a group with that gid.  The password is locked. */
 int accounts_add_user(struct accounts *a, const struct account *account, struct err *e) MUST_CHECK;
+/*
+ * Give what is there already another id, and the user's other fields, where they are not ACCOUNTS_AUTO
+ * or NULL.  Files keep the old id.  -ENOENT: there is none; -EEXIST: the id is another one's.
+ */
+int accounts_change_group(struct accounts *a, const char *name, int64_t gid, struct err *e)
+	MUST_CHECK;
+int accounts_change_user(struct accounts *a, const struct account *account, struct err *e)
+	MUST_CHECK;
 /* -ENOENT: no such group. */
 int accounts_add_member(struct accounts *a, const char *group, const char *user, struct err *e)
 	MUST_CHECK;
@@ -49,8 +57,8 @@ int accounts_set_password(struct accounts *a, const char *user, const char *hash
 	struct err *e) MUST_CHECK;
 
 /*
- * yescrypt of a password.  The salt comes from the names alone, so that a build can be repeated; it
- * must not come from anything that holds the password, which a fast hash would give away.
+ * yescrypt of a password.  The salt comes from seed and name alone, so that a build can be repeated;
+ * it must not come from anything that holds the password, which a fast hash would give away.
  */
-int accounts_hash_password(const char *password, const char *image, const char *user, char **out,
+int accounts_hash_password(const char *password, const char *seed, const char *user, char **out,
 	struct err *e) MUST_CHECK;

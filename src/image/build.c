@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "boot/loader.h"
 #include "image/configure.h"
 #include "image/deliver.h"
 #include "image/finish.h"
@@ -130,6 +131,17 @@ static int copy_tree(const char *from, const char *to, int log_fd, struct err *e
 	return cmd_run(&c, e);
 }
 
+/* An image may do without GRUB for BIOS; what needs it says so. */
+static int make_media_loader(const char *tree, int log_fd, struct err *e)
+{
+	int r = loader_make_media_images(tree, log_fd, e);
+
+	if (r != -ENOENT)
+		return r;
+	*e = (struct err){0};
+	return 0;
+}
+
 static int make_configured(struct build *b, struct stage *s, struct err *e)
 {
 	autofree char *installed = tree_of(&b->packages);
@@ -137,7 +149,7 @@ static int make_configured(struct build *b, struct stage *s, struct err *e)
 	int r;
 
 	const struct configure_params configure = {
-		.image_name = b->recipe->name, .source_date = b->source_date};
+		.seed = b->recipe->name, .source_date = b->source_date};
 	const struct finish_params finish = {.image_name = b->recipe->name,
 		.image_version = b->version,
 		.recipe = b->recipe->file,
@@ -155,6 +167,8 @@ static int make_configured(struct build *b, struct stage *s, struct err *e)
 
 	progress_begin(b->progress, "initramfs", 0, "steps");
 	r = initramfs_build(tree, b->package_cache, b->source_date, s->log_fd, e);
+	if (r == 0)
+		r = make_media_loader(tree, s->log_fd, e);
 	if (r == 0)
 		r = finish_tree(tree, &finish, e);
 	if (r == 0)

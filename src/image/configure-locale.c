@@ -84,7 +84,7 @@ int configure_lang(struct configure *cf, struct err *e)
 	int r;
 
 	if (!c)
-		return set_lang(cf, lang, e);
+		return cf->params->is_node ? 0 : set_lang(cf, lang, e);
 	r = check_word(c, "language", lang, e);
 	if (r < 0)
 		return r;
@@ -220,6 +220,8 @@ int configure_timezone(struct configure *cf, struct err *e)
 	/* The form of hwclock(8); without the file the clock is taken to be in UTC. */
 	if (r == 0 && !ks_flag(c, "utc"))
 		r = intree_write(cf->root_fd, "/etc/adjtime", "0.0 0 0.0\n0\nLOCAL\n", 0644, e);
+	else if (r == 0 && cf->params->is_node)
+		r = intree_remove(cf->root_fd, "/etc/adjtime", e);
 	return r;
 }
 
@@ -283,7 +285,7 @@ static int set_timesyncd(struct configure *cf, const struct ks_doc *doc, struct 
 		cf->root_fd, "/etc/systemd/timesyncd.conf.d/50-kickstart.conf", b.data, 0644, e);
 }
 
-static int disable_time(struct configure *cf, struct err *e)
+static int switch_time(struct configure *cf, const char *verb, struct err *e)
 {
 	static const char *const units[][2] = {
 		{"/usr/sbin/chronyd", "chrony.service"},
@@ -293,7 +295,7 @@ static int disable_time(struct configure *cf, struct err *e)
 
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(units); i++)
 		if (intree_has(cf->root_fd, units[i][0]))
-			r = configure_systemctl(cf, "disable", units[i][1], e);
+			r = configure_systemctl(cf, verb, units[i][1], e);
 	return r;
 }
 
@@ -316,9 +318,14 @@ int configure_timesource(struct configure *cf, struct err *e)
 	if (disable && any)
 		configure_warn(cf, first, "timesource: --ntp-disable beats the servers");
 	if (disable)
-		return configure_wrap(first, disable_time(cf, e), e);
+		return configure_wrap(first, switch_time(cf, "disable", e), e);
 	if (!any)
 		return 0;
+	/* The image's recipe may have switched it off. */
+	if (cf->params->is_node)
+		r = configure_wrap(first, switch_time(cf, "enable", e), e);
+	if (r < 0)
+		return r;
 	if (intree_has(cf->root_fd, "/usr/sbin/chronyd"))
 		return configure_wrap(first, set_chrony(cf, cf->doc, e), e);
 	if (intree_has(cf->root_fd, "/usr/lib/systemd/systemd-timesyncd"))

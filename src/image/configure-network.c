@@ -2,12 +2,14 @@
 /* network: the hostname, and profiles for NetworkManager. */
 #include <stdio.h>
 
+#include "base/file.h"
 #include "base/xalloc.h"
 #include "image/configure-step.h"
 #include "image/intree.h"
 #include "image/nm-profile.h"
 
-#define PROFILE_FOLDER "/etc/NetworkManager/system-connections"
+#define PROFILE_FOLDER    "/etc/NetworkManager/system-connections"
+#define PROFILE_MAX_BYTES (64 * KIB)
 
 /* hostname(5): labels of letters, digits and '-'. */
 static int set_hostname(struct configure *cf, const struct ks_cmd *c, struct err *e)
@@ -41,23 +43,44 @@ static void warn_of_useless(const struct configure *cf, const struct ks_cmd *c)
 		{"ipv6gateway", "ipv6"},
 	};
 	static const char *const fixed[] = {"ip", "netmask", "gateway"};
+	/* An image build says so when it parses the kickstart. */
+	static const char *const unknown[] = {"wepkey", "wpakey", "bindto", "notksdevice"};
 	const char *proto = ks_str(c, "bootproto");
 
 	for (size_t i = 0; i < ARRAY_LEN(pairs); i++)
 		if (ks_given(c, pairs[i].option) && !ks_given(c, pairs[i].needs))
 			configure_warn(cf, c, "network: --%s does nothing without --%s",
 				pairs[i].option, pairs[i].needs);
+	for (size_t i = 0; cf->params->is_node && i < ARRAY_LEN(unknown); i++)
+		if (ks_given(c, unknown[i]))
+			configure_warn(cf, c, "network: --%s does nothing here", unknown[i]);
 	for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
 		if (ks_given(c, fixed[i]) && !str_eq(proto ? proto : "", "static"))
 			configure_warn(cf, c,
 				"network: --%s does nothing without --bootproto=static", fixed[i]);
 }
 
+/* On a node "bootif" and "link" are known by now; an image leaves them to each node. */
+static const char *device_of(const struct configure *cf, const struct ks_cmd *c)
+{
+	const char *device = ks_str(c, "device");
+	const char *found = NULL;
+
+	if (!cf->params->is_node || !device ||
+		(!str_eq(device, "bootif") && !str_eq(device, "link")))
+		return device;
+	found = str_eq(device, "bootif") ? cf->params->boot_mac : cf->params->link_device;
+	if (!found)
+		configure_warn(
+			cf, c, "network: there is no device '%s', the profile is for any", device);
+	return found ? found : device;
+}
+
 static int add_profiles(
 	struct configure *cf, const struct ks_cmd *c, struct nm_profiles *out, struct err *e)
 {
 	const struct nm_network n = {
-		.device = ks_str(c, "device"),
+		.device = device_of(cf, c),
 		.bootproto = ks_str(c, "bootproto"),
 		.ip = ks_str(c, "ip"),
 		.netmask = ks_str(c, "netmask"),
@@ -76,7 +99,7 @@ static int add_profiles(
 		.bondopts = ks_str(c, "bondopts"),
 		.bridgeslaves = ks_str(c, "bridgeslaves"),
 		.bridgeopts = ks_str(c, "bridgeopts"),
-		.seed = cf->params->image_name,
+		.seed = cf->params->seed,
 		.nodns = ks_flag(c, "nodns"),
 		.ipv4_ignore_auto_dns = ks_flag(c, "ipv4-ignore-auto-dns"),
 		.ipv6_ignore_auto_dns = ks_flag(c, "ipv6-ignore-auto-dns"),
@@ -87,7 +110,7 @@ static int add_profiles(
 	};
 
 	if (ks_given(c, "essid"))
-		configure_warn(cf, c, "wireless networks are not for images, line ignored");
+		configure_warn(cf, c, "wireless networks are not supported, line ignored");
 	else if (ks_given(c, "teamslaves"))
 		configure_warn(cf, c, "teams are gone from NetworkManager, line ignored");
 	else {
@@ -95,6 +118,23 @@ static int add_profiles(
 		return configure_wrap(c, nm_profiles_add(out, &n, e), e);
 	}
 	return 0;
+}
+
+/* What the image's recipe said; profiles from elsewhere stay. */
+static int remove_profiles(struct configure *cf, struct err *e)
+{
+	autostrv names = {0};
+	int r = intree_list(cf->root_fd, PROFILE_FOLDER, &names, e);
+
+	for (size_t i = 0; r == 0 && i < names.count; i++) {
+		autofree char *path = xasprintf(PROFILE_FOLDER "/%s", names.items[i]);
+		autofree char *text = NULL;
+
+		if (file_read_in_root(cf->root_fd, path, PROFILE_MAX_BYTES, &text, NULL) == 0 &&
+			str_starts(text, NM_PROFILE_MARK))
+			r = intree_remove(cf->root_fd, path, e);
+	}
+	return r;
 }
 
 static int write_profiles(struct configure *cf, const struct nm_profiles *p, struct err *e)
@@ -114,6 +154,7 @@ int configure_network(struct configure *cf, struct err *e)
 {
 	bool has_manager = intree_has(cf->root_fd, "/usr/sbin/NetworkManager");
 	auto_nm_profiles p = {0};
+	bool any = false;
 	int r = 0;
 
 	for (const struct ks_cmd *c = NULL; r == 0 && (c = ks_next(cf->doc, "network", c));) {
@@ -121,11 +162,14 @@ int configure_network(struct configure *cf, struct err *e)
 			r = set_hostname(cf, c, e);
 		if (r < 0 || !names_device(c))
 			continue;
+		any = true;
 		if (!has_manager)
 			configure_warn(cf, c,
 				"no package 'network-manager' in this image, no profile for it");
 		else
 			r = add_profiles(cf, c, &p, e);
 	}
+	if (r == 0 && any && cf->params->is_node)
+		r = remove_profiles(cf, e);
 	return r == 0 ? write_profiles(cf, &p, e) : r;
 }

@@ -134,9 +134,11 @@ static int set_service(
 	if (strpbrk(name, "/ \t\n") || name[0] == '\0')
 		return configure_error(c, e, "bad service name '%s'", name);
 	if (!has_unit(cf, unit)) {
-		if (enable)
+		/* A node that was half installed over a name would be worse than one without it. */
+		if (enable && !cf->params->is_node)
 			return configure_error(c, e, "no service '%s' in this image", name);
-		configure_warn(cf, c, "no service '%s' to disable in this image", name);
+		configure_warn(cf, c, "no service '%s' to %s in this image", name,
+			enable ? "enable" : "disable");
 		return 0;
 	}
 	return configure_wrap(

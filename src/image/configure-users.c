@@ -24,6 +24,11 @@ static int add_groups(struct configure *cf, struct accounts *a, struct err *e)
 		int64_t gid = ACCOUNTS_AUTO;
 
 		ks_int(c, "gid", &gid);
+		if (cf->params->is_node && accounts_has_group(a, ks_str(c, "name"))) {
+			r = configure_wrap(
+				c, accounts_change_group(a, ks_str(c, "name"), gid, e), e);
+			continue;
+		}
 		if (accounts_has_group(a, ks_str(c, "name"))) {
 			configure_warn(cf, c, "group '%s' is there already", ks_str(c, "name"));
 			continue;
@@ -44,7 +49,7 @@ static int set_password(struct configure *cf, struct accounts *a, const struct k
 	if (password && ks_flag(c, "iscrypted"))
 		hash = xstrdup(password);
 	else if (password)
-		r = accounts_hash_password(password, cf->params->image_name, user, &hash, e);
+		r = accounts_hash_password(password, cf->params->seed, user, &hash, e);
 	if (r == 0)
 		r = accounts_set_password(a, user, hash, ks_flag(c, "lock"), e);
 	return configure_wrap(c, r, e);
@@ -143,6 +148,13 @@ static void keep_user(const struct configure *cf, const struct ks_cmd *c)
 				ks_str(c, "name"), fixed[i]);
 }
 
+static bool has_user(const struct accounts *a, const char *name)
+{
+	autofree char *uid = accounts_user_field(a, name, 2);
+
+	return uid != NULL;
+}
+
 static int add_user(struct configure *cf, struct accounts *a, const struct ks_cmd *c, struct err *e)
 {
 	const struct strv *groups = ks_list(c, "groups");
@@ -158,8 +170,12 @@ static int add_user(struct configure *cf, struct accounts *a, const struct ks_cm
 
 	ks_int(c, "uid", &account.uid);
 	ks_int(c, "gid", &account.gid);
-	r = accounts_add_user(a, &account, e);
-	if (r == -EEXIST && accounts_has_group(a, account.name) && account.uid == ACCOUNTS_AUTO) {
+	if (cf->params->is_node && has_user(a, account.name))
+		r = accounts_change_user(a, &account, e);
+	else
+		r = accounts_add_user(a, &account, e);
+	if (r == -EEXIST && !cf->params->is_node && accounts_has_group(a, account.name) &&
+		account.uid == ACCOUNTS_AUTO) {
 		keep_user(cf, c);
 		r = 0;
 	}
@@ -183,6 +199,7 @@ static int add_users(struct configure *cf, struct accounts *a, struct err *e)
 
 static int set_root(struct configure *cf, struct accounts *a, struct err *e)
 {
+	static const char path[] = "/etc/ssh/sshd_config.d/01-permitrootlogin.conf";
 	const struct ks_cmd *c = ks_next(cf->doc, "rootpw", NULL);
 	int r;
 
@@ -190,8 +207,10 @@ static int set_root(struct configure *cf, struct accounts *a, struct err *e)
 		return 0;
 	r = set_password(cf, a, c, "root", ks_args(c)->count > 0 ? ks_args(c)->items[0] : NULL, e);
 	if (r == 0 && ks_flag(c, "allow-ssh"))
-		r = intree_write(cf->root_fd, "/etc/ssh/sshd_config.d/01-permitrootlogin.conf",
-			"# From the kickstart.\nPermitRootLogin yes\n", 0644, e);
+		r = intree_write(
+			cf->root_fd, path, "# From the kickstart.\nPermitRootLogin yes\n", 0644, e);
+	else if (r == 0 && cf->params->is_node)
+		r = intree_remove(cf->root_fd, path, e);
 	return r;
 }
 

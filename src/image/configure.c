@@ -97,6 +97,9 @@ int configure_bootloader(struct configure *cf, struct err *e)
 	autostrbuf b = {0};
 	int64_t timeout;
 
+	/* A node has a boot entry. */
+	if (cf->params->is_node)
+		return 0;
 	if (append && strpbrk(append, "\n\r"))
 		return configure_error(c, e, "--append of more than one line");
 	strbuf_printf(&b, "append=%s\n", append ? append : "");
@@ -120,7 +123,7 @@ static int (*const steps[])(struct configure *cf, struct err *e) = {
 	configure_bootloader,
 };
 
-int configure_tree(const struct ks_doc *doc, const char *tree_path,
+int configure_commands(const struct ks_doc *doc, const char *tree_path,
 	const struct configure_params *params, int log_fd, struct progress *p, struct err *e)
 {
 	autofd int root_fd = open(tree_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -142,5 +145,15 @@ int configure_tree(const struct ks_doc *doc, const char *tree_path,
 		if (r < 0)
 			return r;
 	}
-	return scripts_run_post(doc, tree_path, params->source_date, log_fd, p, e);
+	return 0;
+}
+
+int configure_tree(const struct ks_doc *doc, const char *tree_path,
+	const struct configure_params *params, int log_fd, struct progress *p, struct err *e)
+{
+	const struct scripts_env env = {
+		.tree_path = tree_path, .source_date = params->source_date, .log_fd = log_fd};
+	int r = configure_commands(doc, tree_path, params, log_fd, p, e);
+
+	return r == 0 ? scripts_run(doc, KS_POST, &env, p, e) : r;
 }

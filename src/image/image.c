@@ -11,6 +11,7 @@
 
 #define IMAGE_SUFFIX ".squashfs.img"
 #define LINKS_MAX    40 /* as the kernel */
+#define CONF_MAX     (64 * KIB)
 
 struct image {
 	char *path;
@@ -346,4 +347,22 @@ int image_boot_files(struct image *img, int kernel_fd, int initramfs_fd, struct 
 		return err_set(e, ENOENT, "no initramfs for kernel '%s' in the image", release);
 	r = copy_entry(t, kernel, kernel_fd, e);
 	return r < 0 ? r : copy_entry(t, initramfs, initramfs_fd, e);
+}
+
+int image_kernel_params(struct image *img, char **out, struct err *e)
+{
+	autofree char *conf = NULL;
+	int r = image_read(image_tree(img), BOOT_CONF_PATH, CONF_MAX, &conf, NULL, e);
+	const char *found = "";
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	if (r == -ENOENT && e)
+		*e = (struct err){0};
+	char *rest = conf;
+	for (char *line; rest && !*found && (line = str_next_word(&rest, "\n"));)
+		if (str_starts(line, "append="))
+			found = str_trim(line + strlen("append="));
+	*out = xstrdup(found);
+	return 0;
 }

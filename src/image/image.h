@@ -70,3 +70,9 @@ int image_boot_entries(const struct tree *t, const struct tree_entry **kernel,
 	const struct tree_entry **initramfs, char **release, struct err *e) MUST_CHECK;
 /* Write them to two empty regular files.  -ENOENT when either is missing. */
 int image_boot_files(struct image *img, int kernel_fd, int initramfs_fd, struct err *e) MUST_CHECK;
+
+/*
+ * The kernel parameters that the recipe's bootloader command left in BOOT_CONF_PATH; "" when there are
+ * none.  The caller frees the text.
+ */
+int image_kernel_params(struct image *img, char **out, struct err *e) MUST_CHECK;

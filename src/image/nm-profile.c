@@ -234,8 +234,8 @@ static void add_connection(struct strbuf *b, const struct nm_network *n, const c
 	char uuid[37];
 
 	format_uuid(n->seed, name, uuid);
-	strbuf_printf(b, "# From the kickstart.\n[connection]\nid=%s\nuuid=%s\ntype=%s\n", name,
-		uuid, type);
+	strbuf_printf(
+		b, NM_PROFILE_MARK "[connection]\nid=%s\nuuid=%s\ntype=%s\n", name, uuid, type);
 	if (is_set(interface))
 		strbuf_printf(b, "interface-name=%s\n", interface);
 	if (n->no_autoconnect)

@@ -11,6 +11,8 @@
 
 #include "base/err.h"
 
+#define NM_PROFILE_MARK "# From the kickstart.\n" /* the first line of each */
+
 struct nm_profile {
 	char *name; /* of the file, without folder and suffix */
 	char *text;

@@ -17,15 +17,9 @@
 /* A script that waits for an answer would wait for ever. */
 #define TIMEOUT_SECONDS (6 * 3600)
 
-struct run {
-	const char *tree_path; /* NULL: %pre */
-	int64_t source_date;
-	int log_fd;
-};
-
-static const char *kind_name(const struct ks_script *s)
+static bool is_inside(const struct ks_script *s)
 {
-	return s->kind == KS_PRE ? "%pre" : "%post";
+	return s->kind == KS_POST && !s->nochroot;
 }
 
 /* For --log; ctx: its descriptor.  The stage's log gets the output as well. */
@@ -40,9 +34,9 @@ static void log_line(void *ctx, const char *line)
 		log_debug("--log: %s", e.msg);
 }
 
-static int open_log(const struct run *run, const struct ks_script *s, struct err *e)
+static int open_log(const struct scripts_env *run, const struct ks_script *s, struct err *e)
 {
-	if (run->tree_path && !s->nochroot) {
+	if (is_inside(s)) {
 		autofd int root = open(run->tree_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		int r = root < 0 ? err_errno(e, "'%s'", run->tree_path)
 				 : intree_write(root, s->log, "", 0600, e);
@@ -75,7 +69,7 @@ static void add_interpreter(struct cmd *c, const struct ks_script *s)
 }
 
 static int run_command(
-	const struct run *run, const struct ks_script *s, struct cmd *c, struct err *e)
+	const struct scripts_env *run, const struct ks_script *s, struct cmd *c, struct err *e)
 {
 	autofd int log = s->log ? open_log(run, s, e) : -1;
 
@@ -88,27 +82,34 @@ static int run_command(
 	return cmd_run(c, e);
 }
 
-static int run_inside(const struct run *run, const struct ks_script *s, struct err *e)
+static void add_date(struct cmd *c, const struct scripts_env *run)
+{
+	if (run->source_date != 0)
+		cmd_env(c, "SOURCE_DATE_EPOCH=%lld", (long long)run->source_date);
+}
+
+static int run_inside(const struct scripts_env *run, const struct ks_script *s, struct err *e)
 {
 	static const char path[] = "/run/ks-script";
 	autoptr(chroot) root = NULL;
 	autocmd c = {0};
 	autofd int root_fd = open(run->tree_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int r = root_fd < 0 ? err_errno(e, "'%s'", run->tree_path)
-			    : chroot_open(run->tree_path, &root, e);
+	int r = root_fd < 0    ? err_errno(e, "'%s'", run->tree_path)
+		: run->on_node ? chroot_open_with_devices(run->tree_path, &root, e)
+			       : chroot_open(run->tree_path, &root, e);
 
 	if (r == 0)
 		r = write_script(root_fd, path, s, e);
 	if (r < 0)
 		return r;
 	chroot_cmd_init(root, &c);
-	cmd_env(&c, "SOURCE_DATE_EPOCH=%lld", (long long)run->source_date);
+	add_date(&c, run);
 	add_interpreter(&c, s);
 	cmd_add(&c, path, NULL);
 	return run_command(run, s, &c, e);
 }
 
-static int run_outside(const struct run *run, const struct ks_script *s, struct err *e)
+static int run_outside(const struct scripts_env *run, const struct ks_script *s, struct err *e)
 {
 	char folder[] = "/tmp/bedplate-script-XXXXXX";
 	autocmd c = {0};
@@ -125,7 +126,7 @@ static int run_outside(const struct run *run, const struct ks_script *s, struct 
 		if (run->tree_path) {
 			cmd_env(&c, "INSTALL_ROOT=%s", run->tree_path);
 			cmd_env(&c, "ANA_INSTALL_PATH=%s", run->tree_path);
-			cmd_env(&c, "SOURCE_DATE_EPOCH=%lld", (long long)run->source_date);
+			add_date(&c, run);
 		}
 		add_interpreter(&c, s);
 		cmd_add(&c, path, NULL);
@@ -136,7 +137,7 @@ static int run_outside(const struct run *run, const struct ks_script *s, struct 
 	return r;
 }
 
-static int judge(const struct run *run, const struct ks_script *s, int r, struct err *e)
+static int judge(const struct scripts_env *run, const struct ks_script *s, int r, struct err *e)
 {
 	static const char wrapper[] = "unshare: "; /* how we run it is no part of what went wrong */
 
@@ -146,24 +147,26 @@ static int judge(const struct run *run, const struct ks_script *s, int r, struct
 		memmove(e->msg, e->msg + strlen(wrapper), strlen(e->msg + strlen(wrapper)) + 1);
 	/* The user wants an end, or the disk is full: no fault of the script. */
 	if (r == -EINTR || r == -ENOSPC || s->erroronfail)
-		return err_wrap(e, r, "%s:%u: %s script failed", s->file, s->line, kind_name(s));
-	log_warning("%s:%u: %s script failed: %s", s->file, s->line, kind_name(s), e->msg);
+		return err_wrap(
+			e, r, "%s:%u: %s script failed", s->file, s->line, ks_script_name(s->kind));
+	log_warning(
+		"%s:%u: %s script failed: %s", s->file, s->line, ks_script_name(s->kind), e->msg);
 	if (run->log_fd > 0)
 		dprintf(run->log_fd, "warning: %s:%u: %s script failed: %s\n", s->file, s->line,
-			kind_name(s), e->msg);
+			ks_script_name(s->kind), e->msg);
 	*e = (struct err){0};
 	return 0;
 }
 
-static int run_one(const struct run *run, const struct ks_script *s, struct err *e)
+static int run_one(const struct scripts_env *run, const struct ks_script *s, struct err *e)
 {
 	struct err own = {0};
 	int r;
 
-	log_info("%s:%u: %s", s->file, s->line, kind_name(s));
+	log_info("%s:%u: %s", s->file, s->line, ks_script_name(s->kind));
 	if (run->log_fd > 0)
-		dprintf(run->log_fd, "%s:%u: %s\n", s->file, s->line, kind_name(s));
-	r = run->tree_path && !s->nochroot ? run_inside(run, s, &own) : run_outside(run, s, &own);
+		dprintf(run->log_fd, "%s:%u: %s\n", s->file, s->line, ks_script_name(s->kind));
+	r = is_inside(s) ? run_inside(run, s, &own) : run_outside(run, s, &own);
 	r = judge(run, s, r, &own);
 	return r < 0 ? err_set(e, -r, "%s", own.msg) : 0;
 }
@@ -177,30 +180,22 @@ int scripts_count_pre(const struct ks_doc *doc)
 	return count;
 }
 
-int scripts_run_pre(const struct ks_doc *doc, int log_fd, struct err *e)
+int scripts_run(const struct ks_doc *doc, enum ks_script_kind kind, const struct scripts_env *env,
+	struct progress *p, struct err *e)
 {
-	const struct run run = {.log_fd = log_fd};
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < ks_script_count(doc); i++)
-		if (ks_script_at(doc, i)->kind == KS_PRE)
-			r = run_one(&run, ks_script_at(doc, i), e);
-	return r;
-}
-
-int scripts_run_post(const struct ks_doc *doc, const char *tree_path, int64_t source_date,
-	int log_fd, struct progress *p, struct err *e)
-{
-	const struct run run = {
-		.tree_path = tree_path, .source_date = source_date, .log_fd = log_fd};
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < ks_script_count(doc); i++) {
-		if (ks_script_at(doc, i)->kind != KS_POST)
+		if (ks_script_at(doc, i)->kind != kind)
 			continue;
-		r = run_one(&run, ks_script_at(doc, i), e);
+		r = run_one(env, ks_script_at(doc, i), e);
 		if (r == 0 && p)
 			r = progress_advance(p, p->done + 1, e);
 	}
 	return r;
+}
+
+int scripts_run_pre(const struct ks_doc *doc, int log_fd, struct err *e)
+{
+	return scripts_run(doc, KS_PRE, &(struct scripts_env){.log_fd = log_fd}, NULL, e);
 }

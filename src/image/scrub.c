@@ -44,6 +44,9 @@ static const struct {
 	{THIS, "/root/.lesshst", NULL},
 	{THIS, "/root/.viminfo", NULL},
 	{THIS, "/root/.wget-hsts", NULL},
+	/* They would write a boot menu of GRUB's own in the place of the node's. */
+	{THIS, "/etc/kernel/postinst.d/zz-update-grub", NULL},
+	{THIS, "/etc/kernel/postrm.d/zz-update-grub", NULL},
 	/* Of a node: names, keys and seeds. */
 	{MATCH, "/etc/ssh", "ssh_host_*_key*"},
 	{THIS, "/var/lib/systemd/random-seed", NULL},

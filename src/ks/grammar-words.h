@@ -20,8 +20,9 @@
 #define CLEAR(n, d)      {.name = (n), .action = KS_CLEAR, .dest = (d)}
 #define CONST(n, d, v)   {.name = (n), .action = KS_CONST, .dest = (d), .value = (v)}
 #define ADD(n, d, v)     {.name = (n), .action = KS_ADD_CONST, .dest = (d), .value = (v)}
+#define SECRET(n)        {.name = (n), .flags = KS_SECRET}
+#define DEFAULT_SECRET(n, v) {.name = (n), .value = (v), .flags = KS_SECRET}
 #define APPEND(n)        {.name = (n), .action = KS_APPEND}
-#define APPEND_1(n)      {.name = (n), .action = KS_APPEND, .flags = KS_REQUIRED}
 #define OUR_TEXT(n)      {.name = (n), .flags = KS_OURS}
 #define OUR_LIST(n)      {.name = (n), .type = KS_COMMAS, .flags = KS_OURS}
 #define OUR_FLAG(n)      {.name = (n), .action = KS_SET, .flags = KS_OURS}
@@ -48,7 +49,7 @@
 	PRINT_IF("encrypted", INT, "pbkdf-iterations")
 #define ENCRYPT_OPTS \
 	FLAG("encrypted"), \
-	TEXT("passphrase"), \
+	SECRET("passphrase"), \
 	TEXT("escrowcert"), \
 	FLAG("backuppassphrase")
 #define ENCRYPT_OUT \

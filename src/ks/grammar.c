@@ -20,6 +20,7 @@ static const struct ks_opt autopart_opts[] = {
 	FLAG("noswap"),
 	LUKS_OPTS,
 	FLAG("hibernation"),
+	{.name = "profile", .choices = "minimal|node", .flags = KS_OURS},
 };
 static const struct ks_out autopart_out[] = {
 	ENCRYPT_OUT,
@@ -31,6 +32,7 @@ static const struct ks_out autopart_out[] = {
 	PRINT(FLAG, "noswap"),
 	LUKS_OUT,
 	PRINT(FLAG, "hibernation"),
+	PRINT(TEXT, "profile"),
 };
 
 static const struct ks_opt bootc_opts[] = {
@@ -47,12 +49,12 @@ static const struct ks_out bootc_out[] = {
 static const struct ks_opt bootloader_opts[] = {
 	TEXT("append"),
 	CHOICE("location", "mbr", "mbr|partition|none|boot"),
-	DEFAULT("password", ""),
+	DEFAULT_SECRET("password", ""),
 	LIST("driveorder"),
 	INT("timeout"),
 	TEXT("default"),
 	FLAG("iscrypted"),
-	TEXT("md5pass"),
+	SECRET("md5pass"),
 	DEFAULT("boot-drive", ""),
 	FLAG("leavebootorder"),
 	FLAG("extlinux"),
@@ -189,9 +191,9 @@ static const struct ks_opt iscsi_opts[] = {
 	NEEDED("ipaddr"),
 	{.name = "port", .type = KS_INT, .value = "3260"},
 	TEXT("user"),
-	TEXT("password"),
+	SECRET("password"),
 	TEXT("reverse-user"),
-	TEXT("reverse-password"),
+	SECRET("reverse-password"),
 	TEXT("iface"),
 };
 static const struct ks_out iscsi_out[] = {
@@ -324,14 +326,14 @@ static const struct ks_opt network_opts[] = {
 	TEXT("netmask"),
 	FLAG("nodns"),
 	{.name = "onboot", .type = KS_BOOL, .flags = KS_ON},
-	TEXT("wepkey"),
+	SECRET("wepkey"),
 	FLAG("notksdevice"),
 	FLAG("noipv4"),
 	FLAG("noipv6"),
 	TEXT("ipv6"),
 	FLAG_KEPT("activate"),
 	FLAG("nodefroute"),
-	DEFAULT("wpakey", ""),
+	DEFAULT_SECRET("wpakey", ""),
 	DEFAULT("bondslaves", ""),
 	DEFAULT("bondopts", ""),
 	TEXT("vlanid"),
@@ -505,7 +507,7 @@ static const struct ks_out raid_out[] = {
 
 static const struct ks_opt rdp_opts[] = {
 	TEXT("username"),
-	TEXT("password"),
+	SECRET("password"),
 };
 static const struct ks_out rdp_out[] = {
 	PRINT(TEXT, "username"),
@@ -565,7 +567,7 @@ static const struct ks_out rescue_out[] = {
 
 static const struct ks_opt rhsm_opts[] = {
 	NEEDED("organization"),
-	APPEND_1("activation-key"),
+	{.name = "activation-key", .action = KS_APPEND, .flags = KS_REQUIRED | KS_SECRET},
 	FLAG("connect-to-insights"),
 	TEXT("proxy"),
 	TEXT("server-hostname"),
@@ -678,7 +680,7 @@ static const struct ks_opt user_opts[] = {
 	TEXT("homedir"),
 	FLAG("iscrypted"),
 	NEEDED("name"),
-	TEXT("password"),
+	SECRET("password"),
 	TEXT("shell"),
 	INT("uid"),
 	FLAG("lock"),
@@ -851,7 +853,7 @@ const struct ks_command ks_commands[] = {
 		.check = ks_check_rescue},
 	{.name = "rhsm", .order = "RHEL10_RHSM", OPTS(rhsm_opts), OUTS(rhsm_out),
 		.check = ks_check_rhsm},
-	{.name = "rootpw", .order = "F37_RootPw", ARGS(0, 1, "one password"), OPTS(rootpw_opts),
+	{.name = "rootpw", .secret_args = true, .order = "F37_RootPw", ARGS(0, 1, "one password"), OPTS(rootpw_opts),
 		.check = ks_check_rootpw, .write = ks_write_rootpw, .used_by = BOTH},
 	{.name = "selinux", .order = "FC3_SELinux", OPTS(selinux_opts), OUTS(selinux_out),
 		.tail_needed = true, .used_by = BOTH},
@@ -864,7 +866,7 @@ const struct ks_command ks_commands[] = {
 	{.name = "sshkey", .order = "F22_SshKey", .multiple = true, ARGS(1, 1, "one quoted key"),
 		OPTS(sshkey_opts), .write = ks_write_sshkey, .key = "username+$1",
 		.key_help = "an SSH key for the user", .used_by = BOTH},
-	{.name = "sshpw", .order = "F24_SshPw", .multiple = true, ARGS(0, -1, "a password"),
+	{.name = "sshpw", .secret_args = true, .order = "F24_SshPw", .multiple = true, ARGS(0, -1, "a password"),
 		OPTS(sshpw_opts), .check = ks_check_sshpw, .write = ks_write_sshpw,
 		.key = "username", .key_help = "an ssh user with the name"},
 	{.name = "syspurpose", .order = "RHEL10_Syspurpose", OPTS(syspurpose_opts),

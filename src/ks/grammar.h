@@ -46,6 +46,7 @@ enum ks_opt_flags {
 	KS_OURS = 8,         /* our extension: must be written in full */
 	KS_MAY_BE_BARE = 16, /* the value may be left out */
 	KS_ON = 32,          /* a flag that is true unless it is cleared */
+	KS_SECRET = 64,      /* the value is for nobody else to see */
 };
 
 struct ks_opt {
@@ -88,6 +89,7 @@ struct ks_command {
 	int priority;
 	enum ks_status status;
 	bool multiple;          /* each line is an instance of its own */
+	bool secret_args;       /* positionals are as KS_SECRET */
 	bool raw;               /* the rest of the line is not parsed */
 	bool tail_needed;       /* printed only when an option is */
 	bool empty_args_reset;  /* a line without positionals drops those of earlier lines */

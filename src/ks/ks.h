@@ -60,6 +60,13 @@ const struct ks_problem *ks_problem_at(const struct ks_doc *doc, size_t i);
  */
 char *ks_canonical(const struct ks_doc *doc) MUST_CHECK;
 
+/*
+ * The text of a kickstart with its passwords, keys and passphrases replaced, also those in comments and
+ * in URLs; a line that cannot be read is left out.  Scripts and other sections stay as they are.  The
+ * caller frees it.
+ */
+char *ks_without_secrets(const char *text, size_t len) MUST_CHECK;
+
 /* The model as a JSON object in text form, without the problems.  The caller frees it. */
 char *ks_json(const struct ks_doc *doc) MUST_CHECK;
 

@@ -261,9 +261,10 @@ static int load_url(
 static void include(struct parser *ps, const char *target)
 {
 	const struct input *in = ps->input;
-	bool is_url = strstr(target, "://") && !str_starts(target, "file://");
 	const char *local = str_starts(target, "file://") ? target + 7 : target;
-	autofree char *path = is_url ? xstrdup(target) : include_path(in, local);
+	autofree char *path = strstr(local, "://") ? xstrdup(local) : include_path(in, local);
+	/* Also what stands beside a kickstart that is at a URL itself. */
+	bool is_url = strstr(path, "://") != NULL;
 	autofree char *text = NULL;
 	struct input child = {.parent = in, .depth = in->depth + 1};
 	struct err e = {0};

@@ -4,11 +4,19 @@
 
 static const struct cli_command *const commands[] = {
 	&cmd_info,
+	&cmd_layers,
+	&cmd_check,
+	&cmd_motd,
+	&cmd_banner,
+	&cmd_install,
+	&cmd_reinstall,
+	&cmd_uninstall,
+	&cmd_boot_install,
 };
 
 static const struct cli_program program = {
 	.name = "nodectl",
-	.summary = "Show and check this node",
+	.summary = "Install, show and check a node",
 	.version = BEDPLATE_VERSION,
 	.commands = commands,
 	.command_count = ARRAY_LEN(commands),

@@ -113,6 +113,14 @@ static int mount_sys(struct chroot *c, struct err *e)
 	return 0;
 }
 
+/* The host's own, with all that is mounted below. */
+static int bind_from_host(struct chroot *c, const char *path, struct err *e)
+{
+	int r = file_make_folder_in_root(c->root_fd, path, e);
+
+	return r == 0 ? mount_in_tree(c, path, path, NULL, MS_BIND | MS_REC, e) : r;
+}
+
 /*
  * A link into /run, as network managers want it, is filled in our /run; a file or nothing at all
  * gets a copy of the host's file bound over it, which a script may write to.
@@ -163,16 +171,16 @@ static int forbid_services(struct chroot *c, struct err *e)
 	return file_write_in_root(c->root_fd, POLICY_PATH, "#!/bin/sh\nexit 101\n", 0755, e);
 }
 
-static int prepare(struct chroot *c, struct err *e)
+static int prepare(struct chroot *c, bool devices, struct err *e)
 {
 	int r = file_make_folder_in_root(c->root_fd, "/run", e);
 
 	if (r == 0)
 		r = file_make_folder_in_root(c->root_fd, "/proc", e);
 	if (r == 0)
-		r = mount_dev(c, e);
+		r = devices ? bind_from_host(c, "/dev", e) : mount_dev(c, e);
 	if (r == 0)
-		r = mount_sys(c, e);
+		r = devices ? bind_from_host(c, "/sys", e) : mount_sys(c, e);
 	if (r == 0)
 		r = mount_in_tree(c, "run", "/run", "tmpfs", MS_NOSUID | MS_NODEV, e);
 	if (r == 0)
@@ -180,7 +188,7 @@ static int prepare(struct chroot *c, struct err *e)
 	return r == 0 ? forbid_services(c, e) : r;
 }
 
-int chroot_open(const char *tree_path, struct chroot **out, struct err *e)
+static int open_chroot(const char *tree_path, bool devices, struct chroot **out, struct err *e)
 {
 	autoptr(chroot) c = xcalloc(1, sizeof(*c));
 	autofree char *absolute = realpath(tree_path, NULL);
@@ -193,11 +201,21 @@ int chroot_open(const char *tree_path, struct chroot **out, struct err *e)
 	c->root_fd = open(c->tree_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (c->root_fd < 0)
 		return err_errno(e, "'%s'", tree_path);
-	r = prepare(c, e);
+	r = prepare(c, devices, e);
 	if (r < 0)
 		return r;
 	*out = take_ptr(c);
 	return 0;
+}
+
+int chroot_open(const char *tree_path, struct chroot **out, struct err *e)
+{
+	return open_chroot(tree_path, false, out, e);
+}
+
+int chroot_open_with_devices(const char *tree_path, struct chroot **out, struct err *e)
+{
+	return open_chroot(tree_path, true, out, e);
 }
 
 static void remove_policy(const struct chroot *c)

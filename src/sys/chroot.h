@@ -26,6 +26,8 @@ struct chroot; /* a tree made ready for programs */
  * is gone after chroot_close(), which must come before the tree is read or copied.
  */
 int chroot_open(const char *tree_path, struct chroot **out, struct err *e) MUST_CHECK;
+/* The same for a tree that becomes this machine's: with all of its /dev and /sys. */
+int chroot_open_with_devices(const char *tree_path, struct chroot **out, struct err *e) MUST_CHECK;
 void chroot_close(struct chroot *c);
 DEFINE_AUTOPTR(chroot, chroot_close)
 

@@ -9,6 +9,7 @@
 
 #include "base/interrupt.h"
 #include "base/io.h"
+#include "base/xalloc.h"
 
 #define CHUNK_BYTES  4096
 #define UNREAD_MAX   (64 * KIB)
@@ -21,7 +22,13 @@
 
 void console_init(struct console *c, int fd, int copy_fd, unsigned timeout_seconds)
 {
-	*c = (struct console){.fd = fd, .copy_fd = copy_fd, .has_deadline = timeout_seconds > 0};
+	*c = (struct console){.fd = fd, .copy_fd = copy_fd};
+	console_set_timeout(c, timeout_seconds);
+}
+
+void console_set_timeout(struct console *c, unsigned timeout_seconds)
+{
+	c->has_deadline = timeout_seconds > 0;
 	clock_gettime(CLOCK_MONOTONIC, &c->deadline);
 	c->deadline.tv_sec += timeout_seconds;
 }
@@ -113,25 +120,67 @@ static bool match(struct console *c, const char *text, size_t from)
 	return true;
 }
 
+/* Wait a moment for more, of which the last keep bytes before it stay unread. */
+static int read_more(struct console *c, size_t keep, struct err *e)
+{
+	struct pollfd p = {.fd = c->fd, .events = POLLIN};
+	char chunk[CHUNK_BYTES];
+	int r;
+
+	forget(&c->unread, keep);
+	r = wait_for(c, &p, 1, e);
+	if (r > 0)
+		r = take(c, chunk, sizeof(chunk), e);
+	if (r > 0)
+		strbuf_add(&c->unread, chunk, (size_t)r);
+	return r;
+}
+
 int console_expect(struct console *c, const char *text, struct err *e)
 {
-	char chunk[CHUNK_BYTES];
 	size_t searched = 0;
 
 	while (!match(c, text, searched)) {
-		struct pollfd p = {.fd = c->fd, .events = POLLIN};
-
 		/* The start of a match may be among the last bytes. */
-		forget(&c->unread, MAX(strlen(text), UNREAD_MAX));
-		searched = c->unread.len;
-		int r = wait_for(c, &p, 1, e);
-		if (r > 0)
-			r = take(c, chunk, sizeof(chunk), e);
+		size_t keep = MAX(strlen(text), UNREAD_MAX);
+
+		searched = MIN(c->unread.len, keep);
+		int r = read_more(c, keep, e);
 		if (r < 0)
 			return err_wrap(e, r, "waiting for '%s'", text);
-		strbuf_add(&c->unread, chunk, (size_t)r);
 	}
 	return 0;
+}
+
+int console_read_line(struct console *c, char **line, struct err *e)
+{
+	for (;;) {
+		const char *data = c->unread.len > 0 ? c->unread.data : "";
+		const char *end = memchr(data, '\n', c->unread.len);
+
+		/* A line that does not end is no line. */
+		if (end || c->unread.len > UNREAD_MAX) {
+			size_t len = end ? (size_t)(end - data) : c->unread.len;
+
+			*line = xstrndup(data, len);
+			forget(&c->unread, c->unread.len - len - (end ? 1 : 0));
+			str_trim(*line);
+			return 0;
+		}
+		int r = read_more(c, c->unread.len, e);
+		if (r < 0)
+			return err_wrap(e, r, "waiting for the end of a line");
+	}
+}
+
+int console_wait_end(struct console *c, struct err *e)
+{
+	int r;
+
+	do
+		r = read_more(c, 0, e);
+	while (r >= 0);
+	return r == -EPIPE ? 0 : err_wrap(e, r, "waiting for the machine to end");
 }
 
 /* Send what can be sent now and drop it from b. */

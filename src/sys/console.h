@@ -26,6 +26,8 @@ struct console {
 /* timeout_seconds counts from here, for all that is done with it; 0: none. */
 void console_init(struct console *c, int fd, int copy_fd, unsigned timeout_seconds);
 void console_fini(struct console *c);
+/* Count anew from here. */
+void console_set_timeout(struct console *c, unsigned timeout_seconds);
 #define autoconsole auto_with(console_fini) struct console
 
 /*
@@ -33,6 +35,10 @@ void console_fini(struct console *c);
  * gone, -EINTR.
  */
 int console_expect(struct console *c, const char *text, struct err *e) MUST_CHECK;
+/* The rest of the line after what matched, without its end.  The caller frees it.  Errors as above. */
+int console_read_line(struct console *c, char **line, struct err *e) MUST_CHECK;
+/* Wait until the other side has gone, which is 0 here.  Other errors as above. */
+int console_wait_end(struct console *c, struct err *e) MUST_CHECK;
 /* Type text.  Errors as above. */
 int console_send(struct console *c, const char *text, struct err *e) MUST_CHECK;
 

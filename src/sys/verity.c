@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "sys/verity-fec.h"
 
 #define BLOCK_BYTES      4096
@@ -166,4 +167,74 @@ int verity_append(
 		return err_wrap(e, r, "'%s'", path);
 	*out = done;
 	return 0;
+}
+
+/* The hash tree's superblock, and where the rest is. */
+static int load(
+	struct crypt_device *cd, const struct verity_device *d, struct lib_log *log, struct err *e)
+{
+	struct crypt_params_verity v = {
+		.data_device = d->path,
+		.hash_area_offset = d->hash_offset,
+		.fec_device = d->fec_offset ? d->path : NULL,
+		.fec_area_offset = d->fec_offset,
+		.fec_roots = d->fec_roots,
+	};
+	int r;
+
+	crypt_set_log_callback(cd, keep_message, log);
+	r = crypt_load(cd, CRYPT_VERITY, &v);
+	return r < 0 ? lib_error(log, r, "looking for its hash tree", e) : 0;
+}
+
+static int activate(const struct verity_device *d, const uint8_t root_hash[DIGEST_BYTES],
+	const char *name, struct err *e)
+{
+	autoptr(crypt_device) cd = NULL;
+	struct lib_log log = {0};
+	int r = crypt_init(&cd, d->path);
+
+	if (r < 0)
+		return err_set(e, -r, "'%s': %s", d->path, strerror(-r));
+	r = load(cd, d, &log, e);
+	if (r < 0)
+		return err_wrap(e, r, "'%s'", d->path);
+	r = crypt_activate_by_volume_key(
+		cd, name, (const char *)root_hash, DIGEST_BYTES, CRYPT_ACTIVATE_READONLY);
+	/* The kernel has read a block already, and it did not verify. */
+	if (r == -EPERM)
+		return err_set(e, EKEYREJECTED, "'%s': the root hash does not fit", d->path);
+	if (r < 0)
+		return err_wrap(e, lib_error(&log, r, "dm-verity", e), "'%s'", d->path);
+	return 0;
+}
+
+int verity_open(const struct verity_device *d, const uint8_t root_hash[DIGEST_BYTES],
+	const char *name, struct err *e)
+{
+	struct verity_device without_fec = *d;
+	int r = activate(d, root_hash, name, e);
+
+	if (r == 0 || r == -EKEYREJECTED || r == -EEXIST || d->fec_offset == 0)
+		return r;
+	/* Not every kernel has it, and what it does is to repair, not to verify. */
+	without_fec.fec_offset = 0;
+	without_fec.fec_roots = 0;
+	if (activate(&without_fec, root_hash, name, NULL) < 0)
+		return r;
+	log_warning("'%s' is opened without error correction: %s", d->path, e ? e->msg : "");
+	return 0;
+}
+
+int verity_close(const char *name, struct err *e)
+{
+	autoptr(crypt_device) cd = NULL;
+	struct lib_log log = {0};
+	int r = crypt_init_by_name(&cd, name);
+
+	if (r == 0) {
+		crypt_set_log_callback(cd, keep_message, &log);
+		r = crypt_deactivate(cd, name);
+	}
+	return r < 0 ? err_wrap(e, lib_error(&log, r, "closing it", e), "'%s'", name) : 0;
 }

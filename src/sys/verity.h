@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Make a dm-verity hash tree, and forward error correction data, at the end of an image.
+ * Make a dm-verity hash tree, and forward error correction data, at the end of an image; open the
+ * result.  Through libcryptsetup.
  *
- * Through libcryptsetup, on a regular file: no root, no device-mapper and no loop device needed.
+ * Making one happens on a regular file: no root, no device-mapper and no loop device needed.
  * fmt/verity.h checks the result.
  */
 #pragma once
@@ -28,3 +29,20 @@ struct verity_result {
 /* path is a regular file of exactly p->data_bytes.  Same content and parameters, same bytes. */
 int verity_append(const char *path, const struct verity_params *p, struct verity_result *out,
 	struct err *e) MUST_CHECK;
+
+struct verity_device {
+	const char *path;     /* of data, hash tree and error correction data */
+	uint64_t hash_offset; /* of the superblock */
+	uint64_t fec_offset;  /* 0: none */
+	unsigned fec_roots;
+};
+
+/*
+ * Make /dev/mapper/NAME, read-only; blocks are verified as they are read.  A kernel without error
+ * correction is warned of.  -EKEYREJECTED: the root hash does not fit; -EINVAL: there is no hash
+ * tree; -EEXIST: the name is taken.
+ */
+int verity_open(const struct verity_device *d, const uint8_t root_hash[32], const char *name,
+	struct err *e) MUST_CHECK;
+/* -ENODEV: there is no such device; -EBUSY. */
+int verity_close(const char *name, struct err *e) MUST_CHECK;

@@ -7,9 +7,11 @@
 #include <stdio.h>
 
 #include "base/file.h"
+#include "base/xalloc.h"
 
-#define QEMU        "qemu-system-x86_64"
-#define CPUINFO_MAX (16 * MIB)
+#define QEMU         "qemu-system-x86_64"
+#define CPUINFO_MAX  (16 * MIB)
+#define FIRMWARE_MAX (64 * MIB)
 /*
  * Without the processor's fast string instructions: TCG carries them out byte by byte, a kernel that
  * believes in them clears pages that way, and on a busy host timer interrupts then starve it
@@ -44,22 +46,48 @@ bool vm_kvm_ok(void)
 	return fd >= 0 && processor_virtualises();
 }
 
-int vm_find_firmware(const char **code, const char **vars, struct err *e)
+int vm_find_firmware(enum vm_firmware kind, const char **code, const char **vars, struct err *e)
 {
 	/* Debian's ovmf; the 2 MiB build was dropped in Debian 13. */
-	static const char *const pairs[][2] = {
-		{"/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"},
-		{"/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"},
+	static const struct {
+		enum vm_firmware kind;
+		const char *code, *vars;
+	} known[] = {
+		{VM_FIRMWARE_UEFI, "/usr/share/OVMF/OVMF_CODE_4M.fd",
+			"/usr/share/OVMF/OVMF_VARS_4M.fd"},
+		{VM_FIRMWARE_UEFI, "/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"},
+		{VM_FIRMWARE_SECURE_BOOT, "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd",
+			"/usr/share/OVMF/OVMF_VARS_4M.ms.fd"},
+		{VM_FIRMWARE_SECURE_BOOT, "/usr/share/OVMF/OVMF_CODE_4M.ms.fd",
+			"/usr/share/OVMF/OVMF_VARS_4M.ms.fd"},
+		{VM_FIRMWARE_SECURE_BOOT, "/usr/share/OVMF/OVMF_CODE.secboot.fd",
+			"/usr/share/OVMF/OVMF_VARS.ms.fd"},
 	};
 
-	for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
-		if (!file_exists(pairs[i][0]) || !file_exists(pairs[i][1]))
+	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+		if (known[i].kind != kind || !file_exists(known[i].code) ||
+			!file_exists(known[i].vars))
 			continue;
-		*code = pairs[i][0];
-		*vars = pairs[i][1];
+		*code = known[i].code;
+		*vars = known[i].vars;
 		return 0;
 	}
-	return err_set(e, ENOENT, "no UEFI firmware here, install the package 'ovmf'");
+	return err_set(e, ENOENT, "no UEFI firmware%s here, install the package 'ovmf'",
+		kind == VM_FIRMWARE_SECURE_BOOT ? " with Secure Boot" : "");
+}
+
+int vm_copy_vars(const char *from, const char *to, struct err *e)
+{
+	autofree char *data = NULL;
+	size_t len;
+	int r = file_read(from, FIRMWARE_MAX, &data, &len, e);
+
+	return r < 0 ? r : file_replace(to, data, len, 0600, e);
+}
+
+const char *vm_disk_format(const char *path)
+{
+	return str_ends(path, ".qcow2") ? "qcow2" : "raw";
 }
 
 /* QEMU's lists of options want a comma in a value twice. */
@@ -75,83 +103,107 @@ static char *escape(const char *value)
 	return strbuf_take(&b);
 }
 
-static void add_drive(struct cmd *c, const char *id, const char *path, const char *options)
+char *vm_local_path(const char *path)
 {
-	autofree char *file = escape(path);
+	return xasprintf("%s%s", path[strcspn(path, ":/")] == ':' ? "./" : "", path);
+}
 
-	cmd_add(c, "-drive", NULL);
-	cmd_addf(c, "if=none,id=%s,%s,file=%s", id, options, file);
-	cmd_add(c, "-device", NULL);
-	cmd_addf(c, "virtio-blk-pci,drive=%s,serial=%s", id, id);
+/* A path as value of "file=" in such a list. */
+static char *escape_path(const char *path)
+{
+	autofree char *local = vm_local_path(path);
+
+	return escape(local);
 }
 
 static void add_firmware(struct cmd *c, const struct vm_spec *spec)
 {
-	autofree char *code = escape(spec->firmware_code);
-	autofree char *vars = escape(spec->firmware_vars);
+	autofree char *code = escape_path(spec->firmware_code);
+	autofree char *vars = escape_path(spec->firmware_vars);
 
+	/* Otherwise the guest's kernel could write the variables that Secure Boot rests on. */
+	if (spec->firmware == VM_FIRMWARE_SECURE_BOOT)
+		cmd_add(c, "-global", "driver=cfi.pflash01,property=secure,value=on", "-global",
+			"ICH9-LPC.disable_s3=1", NULL);
 	cmd_add(c, "-drive", NULL);
 	cmd_addf(c, "if=pflash,unit=0,format=raw,readonly=on,file=%s", code);
 	cmd_add(c, "-drive", NULL);
 	cmd_addf(c, "if=pflash,unit=1,format=raw,file=%s", vars);
 }
 
-static void add_disks(struct cmd *c, const struct vm_spec *spec)
+static void add_disk(struct cmd *c, const struct vm_disk *disk, size_t number)
 {
-	add_drive(c, "image", spec->image,
-		spec->image_is_scratch ? "format=raw,snapshot=on" : "format=raw,readonly=on");
-	for (size_t i = 0; spec->disks && i < spec->disks->count; i++) {
-		const char *path = spec->disks->items[i];
-		char id[32];
+	static const char *const options[] = {
+		[VM_DISK_WRITABLE] = "discard=unmap",
+		[VM_DISK_SCRATCH] = "discard=unmap,snapshot=on",
+		[VM_DISK_READ_ONLY] = "readonly=on",
+	};
+	autofree char *file = escape_path(disk->path);
 
-		/* Never guessed from the content: the guest writes that. */
-		snprintf(id, sizeof(id), "disk%zu", i);
-		add_drive(c, id, path,
-			str_ends(path, ".qcow2") ? "format=qcow2,discard=unmap"
-						 : "format=raw,discard=unmap");
-	}
+	cmd_add(c, "-drive", NULL);
+	cmd_addf(c, "if=none,id=disk%zu,format=%s,%s,file=%s", number, vm_disk_format(disk->path),
+		options[disk->use], file);
+	cmd_add(c, "-device", NULL);
+	cmd_addf(c, "virtio-blk-pci,drive=disk%zu,serial=%s%s", number, disk->serial,
+		number == 0 ? ",bootindex=1" : "");
 }
 
-static int check(const struct vm_spec *spec, struct err *e)
+static void add_cdrom(struct cmd *c, const char *path)
 {
-	if (spec->memory_bytes < VM_MEMORY_MIN)
+	autofree char *file = escape_path(path);
+
+	cmd_add(c, "-drive", NULL);
+	cmd_addf(c, "if=none,id=cdrom,format=raw,readonly=on,media=cdrom,file=%s", file);
+	cmd_add(c, "-device", "ide-cd,drive=cdrom,bootindex=0", NULL);
+}
+
+int vm_check_size(uint64_t memory_bytes, uint64_t cpus, struct err *e)
+{
+	if (memory_bytes < VM_MEMORY_MIN)
 		return err_set(e, EINVAL, "%" PRIu64 " bytes of memory are too few for a node",
-			spec->memory_bytes);
-	if (spec->cpus < 1 || spec->cpus > VM_CPUS_MAX)
-		return err_set(e, EINVAL, "bad number of processors %u", spec->cpus);
-	if (strlen(spec->cmd_line) > VM_CMD_LINE_MAX)
-		return err_set(e, EINVAL, "the kernel command line is longer than %d bytes",
-			VM_CMD_LINE_MAX);
+			memory_bytes);
+	if (cpus < 1 || cpus > VM_CPUS_MAX)
+		return err_set(e, EINVAL, "bad number of processors %" PRIu64, cpus);
 	return 0;
 }
 
 int vm_command(const struct vm_spec *spec, struct cmd *c, struct err *e)
 {
 	autofree char *name = escape(spec->name);
-	int r = check(spec, e);
+	int r = vm_check_size(spec->memory_bytes, spec->cpus, e);
 
 	if (r < 0)
 		return r;
-	cmd_add(c, QEMU, "-name", name, "-machine", "q35", "-nodefaults", "-no-user-config",
-		"-display", "none", "-no-reboot", NULL);
+	if (spec->kernel && strlen(spec->cmd_line) > VM_CMD_LINE_MAX)
+		return err_set(e, EINVAL, "the kernel command line is longer than %d bytes",
+			VM_CMD_LINE_MAX);
+	cmd_add(c, QEMU, "-name", name, "-machine",
+		spec->firmware == VM_FIRMWARE_SECURE_BOOT ? "q35,smm=on" : "q35", "-nodefaults",
+		"-no-user-config", "-display", "none", NULL);
+	if (spec->ends_at_reset)
+		cmd_add(c, "-no-reboot", NULL);
 	if (spec->accel == VM_ACCEL_KVM)
 		cmd_add(c, "-accel", "kvm", "-cpu", "host", NULL);
 	else
 		cmd_add(c, "-accel", "tcg,thread=multi", "-cpu", TCG_CPU, NULL);
 	cmd_add(c, "-smp", NULL);
-	cmd_addf(c, "%u", spec->cpus);
+	cmd_addf(c, "%" PRIu64, spec->cpus);
 	cmd_add(c, "-m", NULL);
 	cmd_addf(c, "%llu", (spec->memory_bytes + MIB - 1) / MIB);
 	cmd_add(c, "-chardev", CONSOLE_CHARDEV, "-serial", "chardev:console", NULL);
 	cmd_add(c, "-device", "virtio-rng-pci", NULL);
-	if (spec->firmware_code)
+	if (spec->firmware != VM_FIRMWARE_BIOS)
 		add_firmware(c, spec);
-	add_disks(c, spec);
+	if (spec->cdrom)
+		add_cdrom(c, spec->cdrom);
+	for (size_t i = 0; i < spec->disk_count; i++)
+		add_disk(c, &spec->disks[i], i);
 	if (spec->network)
 		cmd_add(c, "-nic", "user,model=virtio-net-pci", NULL);
 	else
 		cmd_add(c, "-nic", "none", NULL);
-	cmd_add(c, "-kernel", spec->kernel, "-initrd", spec->initramfs, "-append", spec->cmd_line,
-		NULL);
+	if (spec->kernel)
+		cmd_add(c, "-kernel", spec->kernel, "-initrd", spec->initramfs, "-append",
+			spec->cmd_line, NULL);
 	return 0;
 }

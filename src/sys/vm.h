@@ -2,8 +2,9 @@
 /*
  * A virtual machine: the QEMU command that runs one.
  *
- * The kernel is started directly, so no boot loader takes part.  The console is standard input of
- * QEMU, a connected socket; see sys/console.h.
+ * Either a kernel is started directly and no boot loader takes part, or the firmware boots the
+ * optical disc or the first disk.  The console is standard input of QEMU, a connected socket; see
+ * sys/console.h.
  */
 #pragma once
 
@@ -20,18 +21,33 @@
 #define VM_CONSOLE_PARAM "console=ttyS0"
 
 enum vm_accel { VM_ACCEL_TCG, VM_ACCEL_KVM };
+enum vm_firmware { VM_FIRMWARE_BIOS, VM_FIRMWARE_UEFI, VM_FIRMWARE_SECURE_BOOT };
+
+enum vm_disk_use {
+	VM_DISK_WRITABLE,
+	VM_DISK_SCRATCH, /* writes are accepted and forgotten */
+	VM_DISK_READ_ONLY,
+};
+
+struct vm_disk {
+	const char *path; /* see vm_disk_format() */
+	const char *serial;
+	enum vm_disk_use use;
+};
 
 struct vm_spec {
 	const char *name;
 	enum vm_accel accel;
 	uint64_t memory_bytes;
-	unsigned cpus;
-	bool network; /* QEMU's user network: out through the host, in by nothing */
-	const char *kernel, *initramfs, *cmd_line;
-	const char *image;        /* the first disk */
-	bool image_is_scratch;    /* writes are accepted and forgotten; otherwise it is read-only */
-	const struct strv *disks; /* more, writable: qcow2 when named so, otherwise raw */
-	/* UEFI: both of them; vars is written to.  NULL: BIOS. */
+	uint64_t cpus;
+	bool network;       /* QEMU's user network: out through the host, in by nothing */
+	bool ends_at_reset; /* a reboot of the guest is its end */
+	const char *kernel, *initramfs, *cmd_line; /* all three, or the firmware boots */
+	const struct vm_disk *disks;               /* virtio: /dev/vda and so on */
+	size_t disk_count;
+	const char *cdrom; /* NULL: no drive.  Booted before the disks */
+	enum vm_firmware firmware;
+	/* Both of them, unless it is a BIOS; vars is written to. */
 	const char *firmware_code, *firmware_vars;
 };
 
@@ -41,8 +57,27 @@ struct vm_spec {
  */
 bool vm_kvm_ok(void);
 
-/* UEFI firmware of this host: code, and the template of its variables.  -ENOENT: none. */
-int vm_find_firmware(const char **code, const char **vars, struct err *e) MUST_CHECK;
+/*
+ * UEFI firmware of this host: code, and the template of its variables; with Secure Boot the template
+ * has the vendors' keys enrolled.  -ENOENT: none.  Not for VM_FIRMWARE_BIOS.
+ */
+int vm_find_firmware(enum vm_firmware kind, const char **code, const char **vars, struct err *e)
+	MUST_CHECK;
+
+/* Variables of a machine's own, from the template or from another machine's. */
+int vm_copy_vars(const char *from, const char *to, struct err *e) MUST_CHECK;
+
+/* "qcow2" when the file is named so, otherwise "raw": content is the guest's, and never believed. */
+const char *vm_disk_format(const char *path);
+
+/*
+ * The path so that QEMU and its tools take it for a file: "nbd:x" alone is an address.  The caller
+ * frees it.
+ */
+char *vm_local_path(const char *path) MUST_CHECK;
+
+/* -EINVAL: more or less than a machine can have. */
+int vm_check_size(uint64_t memory_bytes, uint64_t cpus, struct err *e) MUST_CHECK;
 
 /* Fill the empty c.  -EINVAL: a number or the command line is out of range. */
 int vm_command(const struct vm_spec *spec, struct cmd *c, struct err *e) MUST_CHECK;

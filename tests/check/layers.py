@@ -16,9 +16,15 @@ ALLOWED = {
     "sys": BASE,
     "ks": LOW,
     "pkg": LOW | {"ks"},
-    "image": MIDDLE,
-    "cli": MIDDLE | {"image"},
-    "nodectl": MIDDLE | {"image"},
+    "storage": LOW | {"ks"},
+    "boot": LOW,
+    "node": LOW | {"storage", "boot"},
+    "image": MIDDLE | {"boot"},
+    "media": MIDDLE | {"image", "boot"},
+    "install": MIDDLE | {"image", "storage", "boot"},
+    "vm": MIDDLE | {"image", "media"},
+    "cli": MIDDLE | {"image", "media", "boot", "vm"},
+    "nodectl": MIDDLE | {"image", "storage", "boot", "install", "node"},
 }
 
 src = pathlib.Path(sys.argv[1])

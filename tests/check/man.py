@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every option of a program stands in its man page, and every option there exists.
 
-man.py FOLDER PROGRAM: bedplate NOUN VERB is explained in bedplate-NOUN.1, nodectl in nodectl.1.
+man.py FOLDER PROGRAM: bedplate NOUN VERB is explained in bedplate-NOUN.1, nodectl in nodectl.1 but
+for what installs.
 """
 
 import collections
@@ -16,6 +17,11 @@ COMMON = {"--help", "--quiet", "--verbose", "--version", "--progress-fd"}
 # In a page an option is bold; scdoc writes -- as it is.
 MENTION = re.compile(r"\*(?:-\w\*, \*)?(--[a-z][a-z0-9-]*)")
 
+# Commands of nodectl with a page of their own.
+NODECTL_PAGES = dict.fromkeys(
+    ["install", "reinstall", "uninstall", "boot-install"], "nodectl-install"
+)
+
 folder, program = pathlib.Path(sys.argv[1]), sys.argv[2]
 name = pathlib.Path(program).name
 dump = subprocess.run([program, "--dump-options"], check=True, capture_output=True, text=True)
@@ -26,7 +32,9 @@ for line in dump.stdout.splitlines():
     words = line.split()
     option = {w for w in words if w.startswith("--")}
     command = " ".join(w for w in words if w not in option)
-    page = name if name == "nodectl" else f"{name}-{words[0]}"
+    page = f"{name}-{words[0]}"
+    if name == "nodectl":
+        page = NODECTL_PAGES.get(words[0], name)
     options[page] |= option
     commands[page].add(command)
 

@@ -33,6 +33,19 @@ cp "$work/out" "$work/canonical.ks"
 expect 0 "$bedplate" kickstart dump - <"$work/canonical.ks"
 same "$work/out" "$(cat "$work/canonical.ks")"
 
+# The unattended example answers everything.
+recipes=$(dirname "$0")/../../recipes
+expect 0 "$bedplate" kickstart check --unattended "$recipes/install.ks"
+[ "$(grep -c '^\[x\] ' "$work/out")" -eq 11 ] || fail "install.ks leaves a question open"
+
+# Our profiles of autopart.
+echo 'autopart --type=thinp --profile=minimal' >"$work/profile.ks"
+expect 0 "$bedplate" kickstart dump "$work/profile.ks"
+same "$work/out" "autopart --type=thinp --profile=minimal"
+echo 'autopart --profile=tiny' >"$work/profile.ks"
+expect 1 "$bedplate" kickstart check "$work/profile.ks"
+same "$work/err" "$work/profile.ks:1: autopart: --profile: 'tiny' is not one of minimal|node"
+
 # Every error is named, with its place.
 cat >"$work/bad.ks" <<'KS'
 text

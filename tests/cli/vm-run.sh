@@ -19,8 +19,13 @@ cat >"$work/bin/qemu-system-x86_64" <<'END'
 #!/usr/bin/python3
 import os, socket, sys
 args = sys.argv[1:]
-kernel = open(args[args.index("-kernel") + 1]).read().strip()
-initramfs = open(args[args.index("-initrd") + 1]).read().strip()
+kernel, initramfs = "firmware", "boots"
+if "-kernel" in args:
+    kernel = open(args[args.index("-kernel") + 1]).read().strip()
+    initramfs = open(args[args.index("-initrd") + 1]).read().strip()
+for arg in args:
+    if "unit=1" in arg:
+        open(arg.split("file=")[1], "a").write("+")
 if os.environ.get("QEMU_FAILS"):
     sys.exit("qemu: no such machine")
 console = socket.socket(fileno=0)
@@ -103,10 +108,54 @@ for signal in INT TERM; do
 	nothing_left
 done
 
+# A disk is booted by its firmware, which keeps its variables beside it.
+printf 'x' >"$work/d.qcow2"
+truncate -s 1M "$work/d.raw" "$work/d.iso"
+printf '\125\252' | dd of="$work/d.raw" bs=1 seek=510 conv=notrunc status=none
+cp "$work/d.raw" "$work/d.iso"
+printf 'CD001' | dd of="$work/d.iso" bs=1 seek=32769 conv=notrunc status=none
+expect 0 "$bedplate" vm run -q --expect='firmware boots' "$work/d.qcow2"
+for run in "$work/d.qcow2:format=qcow2,discard=unmap,file=$work/d.qcow2" \
+	"$work/d.raw:format=raw,discard=unmap,file=$work/d.raw" \
+	"$work/d.raw --snapshot:format=raw,discard=unmap,snapshot=on,file=$work/d.raw" \
+	"$work/d.iso:format=raw,readonly=on,media=cdrom,file=$work/d.iso"; do
+	# shellcheck disable=SC2086 # options and a path without blanks
+	expect 0 "$bedplate" vm run --dry-run ${run%%:*}
+	grep -qF "${run#*:}" "$work/out" || fail "${run%%:*}: $(cat "$work/out")"
+	! grep -q -- -kernel "$work/out" || fail "${run%%:*}: $(cat "$work/out")"
+done
+expect 0 "$bedplate" vm run --dry-run "$work/d.raw"
+! grep -q -- -no-reboot "$work/out" || fail "a disk cannot reboot"
+expect 0 "$bedplate" vm run --dry-run "$work/d.iso" --disk "$work/d.raw" --disk "$work/d.qcow2"
+grep -q 'id=disk0,format=raw.*id=disk1,format=qcow2' "$work/out" || fail "$(cat "$work/out")"
+nothing_left
+
+if [ -e /usr/share/OVMF/OVMF_VARS_4M.ms.fd ]; then
+	vars=$work/d.raw.secure-boot-vars.fd
+	expect 0 "$bedplate" vm run --dry-run --secure-boot "$work/d.raw"
+	grep -qF "file=$vars" "$work/out" || fail "$(cat "$work/out")"
+	[ ! -e "$vars" ] || fail "--dry-run made a file"
+	expect 0 "$bedplate" vm run -q --expect=boots --secure-boot --snapshot "$work/d.raw"
+	[ ! -e "$vars" ] || fail "--snapshot made a file"
+	for _ in 1 2; do
+		expect 0 "$bedplate" vm run -q --expect=boots --secure-boot "$work/d.raw"
+	done
+	expect 0 "$bedplate" vm run -q --expect=boots --secure-boot --snapshot "$work/d.raw"
+	cmp -n 540672 "$vars" /usr/share/OVMF/OVMF_VARS_4M.ms.fd || fail "not made of the template"
+	[ "$(tail -c +540673 "$vars")" = ++ ] || fail "variables are not kept"
+	[ ! -e "$work/d.raw.uefi-vars.fd" ] || fail "variables of the other firmware"
+	nothing_left
+fi
+
 # Wrong use and bad input.
 expect 2 "$bedplate" vm run --network=bridge "$image"
 expect 2 "$bedplate" vm run --kvm=maybe "$image"
 expect 2 "$bedplate" vm run --send='\x' "$image"
+for options in "--append=a $work/d.raw" "--append=a $work/d.iso" "--snapshot $work/d.iso" \
+	"--snapshot $image" "--secure-boot $image"; do
+	# shellcheck disable=SC2086 # as above
+	expect 2 "$bedplate" vm run $options
+done
 expect 1 "$bedplate" vm run --memory=1M "$image"
 same "$work/err" "bedplate: 1048576 bytes of memory are too few for a node"
 expect 1 "$bedplate" vm run --disk="$work/none" "$image"

@@ -206,9 +206,18 @@ static void sha256_of_abc(void **state)
 		hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
+static void str_printable_replaces_what_a_terminal_obeys(void **state)
+{
+	autofree char *text = str_printable("a\033[2J\n\177\xc2\x9b\xc2\xa9\xc3\x9b\xc2");
+
+	(void)state;
+	assert_string_equal(text, "a\\x1b[2J\\x0a\\x7f\\xc2\\x9b\xc2\xa9\xc3\x9b\xc2");
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(str_printable_replaces_what_a_terminal_obeys),
 		cmocka_unit_test(cmd_gives_output),
 		cmocka_unit_test(cmd_failure_names_program_and_last_line),
 		cmocka_unit_test(cmd_missing_program),

@@ -131,6 +131,37 @@ static void users_that_cannot_be_are_refused(void **state)
 	scene_fini(&s);
 }
 
+static void users_that_are_there_are_changed(void **state)
+{
+	const struct account all = {.name = "old",
+		.uid = 1500,
+		.gid = 1600,
+		.gecos = "Old",
+		.home = "/srv/old",
+		.shell = "/bin/bash"};
+	const struct account taken = {.name = "old", .uid = 0, .gid = ACCOUNTS_AUTO};
+	autoaccounts a = {.today = 20000};
+	struct scene s;
+	struct err e = {0};
+
+	(void)state;
+	scene_init(&s);
+	put_accounts(&s);
+	assert_ok(accounts_load(&a, s.fd, &e), e);
+	assert_fails(accounts_change_user(&a, &taken, &e), EEXIST, e, "user id 0 is taken");
+	assert_ok(accounts_change_user(&a, &all, &e), e);
+	assert_ok(accounts_change_user(&a, &all, &e), e);
+	assert_ok(accounts_change_group(&a, "sudo", ACCOUNTS_AUTO, &e), e);
+	assert_ok(accounts_change_group(&a, "sudo", 28, &e), e);
+	assert_fails(accounts_change_group(&a, "sudo", 0, &e), EEXIST, e, "group id 0 is taken");
+	assert_fails(accounts_change_group(&a, "no", 5, &e), ENOENT, e, "no group 'no'");
+	assert_ok(accounts_save(&a, s.fd, &e), e);
+	assert_text(&s, "/etc/passwd",
+		"root:x:0:0:root:/root:/bin/bash\nold:x:1500:1600:Old:/srv/old:/bin/bash\n");
+	assert_text(&s, "/etc/group", "root:x:0:\nsudo:x:28:\nold:x:1600:\n");
+	scene_fini(&s);
+}
+
 static void password_hashes_can_be_repeated(void **state)
 {
 	autofree char *a = NULL;
@@ -439,6 +470,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(users_are_added_where_there_is_room),
 		cmocka_unit_test(users_that_cannot_be_are_refused),
+		cmocka_unit_test(users_that_are_there_are_changed),
 		cmocka_unit_test(password_hashes_can_be_repeated),
 		cmocka_unit_test(firewall_opens_what_is_named),
 		cmocka_unit_test(firewall_refuses_nonsense),

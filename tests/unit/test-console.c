@@ -229,6 +229,59 @@ static void unescape(void **state)
 
 #define with_pair(test) cmocka_unit_test_setup_teardown(test, make_pair, drop_pair)
 
+static void lines_after_a_match(void **state)
+{
+	autofree char *first = NULL, *second = NULL, *none = NULL;
+	autoconsole c = {0};
+	struct err e = {0};
+
+	(void)state;
+	console_init(&c, pair[OURS], -1, 5);
+	say("noise\r\nbedplate: install");
+	assert_ok(console_expect(&c, "bedplate: install", &e), e);
+	say("ed x \r\n\nrest");
+	assert_ok(console_read_line(&c, &first, &e), e);
+	assert_string_equal(first, "ed x");
+	assert_ok(console_read_line(&c, &second, &e), e);
+	assert_string_equal(second, "");
+	hang_up();
+	assert_fails(console_read_line(&c, &none, &e), EPIPE, e,
+		"waiting for the end of a line: the machine has gone");
+	assert_null(none);
+}
+
+static void a_line_without_end_is_cut(void **state)
+{
+	autofree char *line = NULL;
+	autoconsole c = {0};
+	char noise[4096 + 1];
+	struct err e = {0};
+
+	(void)state;
+	memset(noise, 'x', sizeof(noise) - 1);
+	noise[sizeof(noise) - 1] = '\0';
+	for (unsigned i = 0; i < 20; i++)
+		say(noise);
+	console_init(&c, pair[OURS], -1, 5);
+	assert_ok(console_read_line(&c, &line, &e), e);
+	assert_int_equal(strlen(line), 17 * 4096);
+}
+
+static void waiting_for_the_end(void **state)
+{
+	autoconsole c = {0};
+	struct err e = {0};
+
+	(void)state;
+	console_init(&c, pair[OURS], -1, 1);
+	say("bye\n");
+	assert_fails(console_wait_end(&c, &e), ETIMEDOUT, e,
+		"waiting for the machine to end: timed out");
+	console_set_timeout(&c, 5);
+	hang_up();
+	assert_ok(console_wait_end(&c, &e), e);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -237,6 +290,9 @@ int main(void)
 		with_pair(expect_across_chunks_and_a_lot_of_noise),
 		with_pair(expect_times_out),
 		with_pair(seen_text_is_copied),
+		with_pair(lines_after_a_match),
+		with_pair(a_line_without_end_is_cut),
+		with_pair(waiting_for_the_end),
 		with_pair(send_types),
 		with_pair(relay_ends_at_the_escape),
 		with_pair(relay_types_what_comes_before_the_escape),

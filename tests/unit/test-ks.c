@@ -524,6 +524,56 @@ static void json_is_ascii_and_complete(void **state)
 	assert_non_null(strstr(json, "\"section\": \"%pre\""));
 }
 
+static void secrets_are_taken_out(void **state)
+{
+	static const char *const cases[][2] = {
+		{"lang C # as it is\n", "lang C # as it is\n"},
+		{"rootpw --iscrypted $6$x$y # mine\n", "rootpw --iscrypted REMOVED\n"},
+		{"rootpw -- --odd\n", "rootpw -- REMOVED\n"},
+		{"rootpw --lock\n", "rootpw --lock\n"},
+		{"user --name=a --password 'b c' --gecos=\"A B\"\n",
+			"user --name=a --password REMOVED '--gecos=A B'\n"},
+		{"user --name=a --passw=b", "user --name=a --passw=REMOVED\n"},
+		{"user --name=a --plaintext\n", "user --name=a --plaintext\n"},
+		{"sshpw --username=a secret --plaintext\n",
+			"sshpw --username=a REMOVED --plaintext\n"},
+		{"bootloader --append=quiet --password=grub.pbkdf2.sha512.1.a.b\n",
+			"bootloader --append=quiet --password=REMOVED\n"},
+		{"bootloader --md5pass=x\n", "bootloader --md5pass=REMOVED\n"},
+		{"part / --size=1 --encrypted --passphrase=x\n",
+			"part / --size=1 --encrypted --passphrase=REMOVED\n"},
+		{"logvol / --passphrase=x --backuppassphrase\n",
+			"logvol / --passphrase=REMOVED --backuppassphrase\n"},
+		{"raid / --passphrase x\n", "raid / --passphrase REMOVED\n"},
+		{"autopart --passphrase=x\n", "autopart --passphrase=REMOVED\n"},
+		{"network --wepkey=1 --wpakey=2\n", "network --wepkey=REMOVED --wpakey=REMOVED\n"},
+		{"iscsi --user=u --password=x --reverse-password=y\n",
+			"iscsi --user=u --password=REMOVED --reverse-password=REMOVED\n"},
+		{"rhsm --organization=1 --activation-key=k\n",
+			"rhsm --organization=1 --activation-key=REMOVED\n"},
+		{"rdp --username=a --password=b\n", "rdp --username=a --password=REMOVED\n"},
+		{"vnc --password=b --host=c\n", "vnc REMOVED\n"},
+		{"realm join --one-time-password=x d\n", "realm REMOVED\n"},
+		{"liveimg --url=http://u:p@h/x@y\n", "liveimg --url=http://REMOVED@h/x@y\n"},
+		{"%include https://u:p@h/x\n", "%include https://REMOVED@h/x\n"},
+		{"url --proxy=http://h/a@b\n", "url --proxy=http://h/a@b\n"},
+		{"#rootpw old\n", "# rootpw REMOVED\n"},
+		{"# it's prose\n", "# it's prose\n"},
+		{"# rootpw 'old\n", "# (left out: a line that cannot be read)\n"},
+		{"rootpw 'old\n", "# (left out: a line that cannot be read)\n"},
+		{"%post\nrootpw x\n%end\nrootpw x\n", "%post\nrootpw x\n%end\nrootpw REMOVED\n"},
+		{"%packages\n%include http://u:p@h/\na\n%end\n",
+			"%packages\n%include http://REMOVED@h/\na\n%end\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		autofree char *got = ks_without_secrets(cases[i][0], strlen(cases[i][0]));
+
+		assert_string_equal(got, cases[i][1]);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -549,6 +599,7 @@ int main(void)
 		cmocka_unit_test(every_option_is_acted_on_or_named),
 		cmocka_unit_test(image_options_exist),
 		cmocka_unit_test(unattended_questions),
+		cmocka_unit_test(secrets_are_taken_out),
 		cmocka_unit_test(json_is_ascii_and_complete),
 	};
 

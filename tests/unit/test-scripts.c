@@ -49,7 +49,10 @@ static void scene_fini(struct scene *s)
 
 static int run_post(struct scene *s, struct err *e)
 {
-	return scripts_run_post(s->doc, s->tree.path, 1234567, s->log_fd, NULL, e);
+	const struct scripts_env env = {
+		.tree_path = s->tree.path, .source_date = 1234567, .log_fd = s->log_fd};
+
+	return scripts_run(s->doc, KS_POST, &env, NULL, e);
 }
 
 static void put(const struct scene *s, const char *path, const char *text, unsigned mode)
@@ -212,7 +215,7 @@ static void put_packages(const struct scene *s)
 static void commands_change_the_tree(void **state)
 {
 	static const struct configure_params params = {
-		.image_name = "test", .source_date = 86400 * 20000};
+		.seed = "test", .source_date = 86400 * 20000};
 	struct scene s;
 	struct err e = {0};
 
@@ -256,6 +259,95 @@ static void commands_change_the_tree(void **state)
 	scene_fini(&s);
 }
 
+/* What an image's recipe has said, and then a node's kickstart. */
+static void a_node_is_changed_not_made_anew(void **state)
+{
+	static const struct configure_params image = {.seed = "test", .source_date = 86400 * 20000};
+	static const struct configure_params node = {.seed = "0123456789abcdef",
+		.source_date = 86400 * 20001,
+		.is_node = true,
+		.boot_mac = "52:54:00:00:00:01",
+		.link_device = "ens3"};
+	static const char kickstart[] =
+		"timezone Europe/Berlin --utc\nrootpw --plaintext secret\n"
+		"user --name=node --uid=1500 --shell=/bin/bash --groups=sudo\n"
+		"group --name=new --gid=301\nnetwork --device=bootif\n"
+		"network --device=link --ipv6=dhcp\nservices --enabled=absent\n"
+		"bootloader --append='quiet'\n";
+	autoptr(ks_doc) doc = NULL;
+	struct scene s;
+	struct err e = {0};
+
+	(void)state;
+	if (!scene_init(&s,
+		    "lang de_DE\ntimezone Europe/Berlin\nrootpw --lock --allow-ssh\n"
+		    "user --name=node --groups=new(300) --gecos=Node\n"
+		    "network --hostname=a.example\nnetwork --device=eth0\n"
+		    "bootloader --append='image'\n"))
+		skip();
+	put_packages(&s);
+	put(&s, "/etc/NetworkManager/system-connections/vendor.nmconnection", "[connection]\n",
+		0600);
+	assert_ok(configure_tree(s.doc, s.tree.path, &image, s.log_fd, NULL, &e), e);
+	assert_true(intree_has(s.root_fd, "/etc/ssh/sshd_config.d/01-permitrootlogin.conf"));
+	assert_ok(ks_parse_text("n.ks", kickstart, strlen(kickstart), NULL, &doc, &e), e);
+	assert_int_equal(ks_error_count(doc), 0);
+	assert_ok(configure_commands(doc, s.tree.path, &node, s.log_fd, NULL, &e), e);
+
+	/* Not mentioned: as it was. */
+	assert_text(&s, "/etc/locale.conf", "LANG=de_DE.UTF-8\n");
+	assert_text(&s, "/etc/hostname", "a.example\n");
+	assert_text(&s, "/usr/lib/bedplate/boot.conf", "append=image\n");
+	assert_true(intree_has(
+		s.root_fd, "/etc/NetworkManager/system-connections/vendor.nmconnection"));
+	/* Mentioned: as it says. */
+	assert_false(intree_has(s.root_fd, "/etc/adjtime"));
+	assert_false(intree_has(s.root_fd, "/etc/ssh/sshd_config.d/01-permitrootlogin.conf"));
+	assert_text(&s, "/etc/passwd",
+		"root:x:0:0:root:/root:/bin/sh\nnode:x:1500:1000:Node:/home/node:/bin/bash\n");
+	assert_text(&s, "/etc/group", "root:x:0:\nsudo:x:27:node\nnode:x:1000:\nnew:x:301:node\n");
+	assert_mode(&s, "/home/node", "1500:1000 700");
+	assert_false(
+		intree_has(s.root_fd, "/etc/NetworkManager/system-connections/eth0.nmconnection"));
+	assert_true(
+		intree_has(s.root_fd, "/etc/NetworkManager/system-connections/ens3.nmconnection"));
+	autofree char *profile = NULL, *shadow = NULL;
+	assert_ok(file_read_in_root(s.root_fd,
+			  "/etc/NetworkManager/system-connections/52-54-00-00-00-01.nmconnection",
+			  TEXT_MAX_BYTES, &profile, &e),
+		e);
+	assert_non_null(strstr(profile, "mac-address=52:54:00:00:00:01\n"));
+	assert_ok(file_read_in_root(s.root_fd, "/etc/shadow", TEXT_MAX_BYTES, &shadow, &e), e);
+	assert_true(str_starts(shadow, "root:$y$"));
+	assert_logged(&s, "warning: n.ks:7: no service 'absent' to enable in this image\n");
+	scene_fini(&s);
+}
+
+static void a_nodes_scripts_have_its_devices(void **state)
+{
+	autofree char *mounts = NULL;
+	struct scene s;
+	struct err e = {0};
+
+	(void)state;
+	if (!scene_init(&s,
+		    "%post --erroronfail\n[ -d /dev/pts ]\n[ -c /dev/null ]\n[ -d /sys/class ]\n"
+		    "[ \"${SOURCE_DATE_EPOCH-none}\" = none ]\necho >/done\n%end\n"
+		    "%pre-install --erroronfail\n"
+		    "[ -e \"$ANA_INSTALL_PATH/etc\" ]; echo >\"$ANA_INSTALL_PATH/before\"\n%end\n"))
+		skip();
+	const struct scripts_env env = {
+		.tree_path = s.tree.path, .log_fd = s.log_fd, .on_node = true};
+	assert_ok(scripts_run(s.doc, KS_PRE_INSTALL, &env, NULL, &e), e);
+	assert_true(intree_has(s.root_fd, "/before"));
+	assert_false(intree_has(s.root_fd, "/done"));
+	assert_ok(scripts_run(s.doc, KS_POST, &env, NULL, &e), e);
+	assert_true(intree_has(s.root_fd, "/done"));
+	assert_ok(file_read("/proc/self/mountinfo", MIB, &mounts, NULL, &e), e);
+	assert_null(strstr(mounts, s.tree.path));
+	scene_fini(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -264,6 +356,8 @@ int main(void)
 		cmocka_unit_test(failures_name_line_and_status),
 		cmocka_unit_test(nothing_of_a_script_stays),
 		cmocka_unit_test(commands_change_the_tree),
+		cmocka_unit_test(a_node_is_changed_not_made_anew),
+		cmocka_unit_test(a_nodes_scripts_have_its_devices),
 	};
 
 	return cmocka_run_group_tests_name("scripts", tests, NULL, NULL);

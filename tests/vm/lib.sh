@@ -31,3 +31,113 @@ json() {
 is() {
 	[ "$1" = "$2" ] || fail "$3 is '$1', expected '$2'"
 }
+
+# Machines that a test talks to while it does other things.
+
+# After so many seconds a boot has failed, also on a busy machine without KVM.
+boot_seconds=1200
+vm_pid=
+# A test that fails leaves no machine behind.
+trap '[ -z "$vm_pid" ] || vm_kill 2>/dev/null; rm -rf "$work"' EXIT
+
+# vm_start OPTION... WHAT: "vm run" in the background.  What it says is in $work/console from here on.
+vm_start() {
+	rm -f "$work/keys"
+	mkfifo "$work/keys"
+	: >"$work/console"
+	TMPDIR=$work "$bedplate" vm run --serial="$work/console" "$@" <"$work/keys" >"$work/vm.out" \
+		2>"$work/vm.err" &
+	vm_pid=$!
+	exec 9>"$work/keys"
+	vm_seen=0
+}
+
+# vm_await TEXT [SECONDS]: until it is on the console, after what was awaited before.
+vm_await() {
+	vm_deadline=$(($(date +%s) + ${2:-$boot_seconds}))
+	until vm_hit=$(tail -c "+$((vm_seen + 1))" "$work/console" | grep -aobF -- "$1" | head -n 1) &&
+		[ -n "$vm_hit" ]; do
+		kill -0 "$vm_pid" 2>/dev/null || vm_fail "the machine ended before '$1'"
+		[ "$(date +%s)" -lt "$vm_deadline" ] || vm_fail "no '$1'"
+		sleep 0.5
+	done
+	vm_seen=$((vm_seen + ${vm_hit%%:*} + ${#1}))
+}
+
+vm_fail() {
+	fail "$*: $(cat "$work/vm.err") console: $(tail -n 40 "$work/console")"
+}
+
+# vm_type TEXT: as printf's format.
+vm_type() {
+	# shellcheck disable=SC2059 # that is what it is
+	printf "$1" >&9
+}
+
+# vm_login: with the password of the test images.
+vm_login() {
+	vm_await 'login: '
+	vm_type 'root\n'
+	vm_await 'assword: '
+	vm_type 'bedplate-test\n'
+	vm_await '# '
+	vm dmesg -n 1
+}
+
+# vm COMMAND...: in the shell that is logged in; fails the test when it fails.  What it printed is in
+# $work/said.
+vm() {
+	vm_from=$vm_seen
+	# The marks are quoted in the middle: what is typed is no match.
+	printf '%s\n' "echo 'vm-'begin; $*; echo 'vm-'status \$? 'vm-'end" >&9
+	vm_await ' vm-end' 600
+	tail -c "+$((vm_from + 1))" "$work/console" | head -c $((vm_seen - vm_from)) | tr -d '\r' |
+		sed 's/\x1b\[[0-9;?!]*[A-Za-z]//g' >"$work/vm.text"
+	sed -n '/^vm-begin$/,/^vm-status /p' "$work/vm.text" | sed '1d;$d' >"$work/said"
+	grep -q '^vm-status 0 ' "$work/vm.text" || fail "in the machine: '$*': $(cat "$work/vm.text")"
+}
+
+# as_disk FILE DISK: a text file as a disk that a shell or a kickstart can be read from.
+as_disk() {
+	cp "$1" "$2"
+	left=$(($(stat -c %s "$2") % 512))
+	[ $left -eq 0 ] || head -c $((512 - left)) /dev/zero | tr '\0' '\n' >>"$2"
+}
+
+# make_disk FILE SIZE: raw, sparse.
+make_disk() {
+	rm -f "$1"
+	truncate -s "$2" "$1"
+}
+
+# await_file TEXT FILE PID: until the process PID has written this to the file.
+await_file() {
+	deadline=$(($(date +%s) + boot_seconds))
+	until grep -aqF -- "$1" "$2" 2>/dev/null; do
+		kill -0 "$3" 2>/dev/null || fail "it ended before '$1': $(tail -n 40 "$2")"
+		[ "$(date +%s)" -lt "$deadline" ] || fail "no '$1': $(tail -n 40 "$2")"
+		sleep 0.2
+	done
+}
+
+# vm_end: it has been told to go, or goes by itself.
+vm_end() {
+	vm_status=0
+	wait "$vm_pid" || vm_status=$?
+	exec 9>&-
+	vm_pid=
+	[ "$vm_status" -eq 0 ] || vm_fail "vm run: status $vm_status"
+}
+
+# vm_kill: the power goes.
+vm_kill() {
+	exec 9>&-
+	kill -KILL "$(qemu_of "$vm_pid")" || :
+	wait "$vm_pid" || :
+	vm_pid=
+}
+
+# qemu_of PID: the QEMU that this bedplate, or the function around it, has started.
+qemu_of() {
+	pgrep -P "$1" qemu-system || pgrep -P "$(pgrep -d, -P "$1")" qemu-system
+}

@@ -17,7 +17,7 @@ boot() {
 	[ "$status" -eq 0 ] || fail "vm run: $(tail -n 30 "$work/err")"
 }
 
-build
+build --compression=zstd:3
 image=$(cat "$work/out")
 manifest=${image%.squashfs.img}.manifest.json
 before=$(sha256sum <"$image")
@@ -34,8 +34,8 @@ boot --expect='login: ' --send='root\n' --expect='assword: ' --send='bedplate-te
 
 ! grep '^unit-failed: ' "$work/console" || fail "failed units, see above"
 name="$(json "$manifest" .name) $(json "$manifest" .version)"
-grep -qxF "Image:    $name (amd64)" "$work/console" || fail "nodectl info: $(tail "$work/console")"
-grep -q '^Running:  live, changes are lost' "$work/console" ||
+grep -qxF "Image:     $name (amd64)" "$work/console" || fail "nodectl info: $(tail "$work/console")"
+grep -q '^Running:   live, changes are lost' "$work/console" ||
 	fail "nodectl info: $(tail "$work/console")"
 
 # What was written is not in the image, and nothing of the run is left.

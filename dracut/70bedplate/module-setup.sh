@@ -1,0 +1,34 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Root of an installed node, and the check of a live medium: see docs/boot.md.
+# shellcheck disable=SC2154 # variables of dracut
+
+check() {
+	require_binaries lvm dmsetup veritysetup thin_check e2fsck sha256sum || return 1
+	return 255
+}
+
+depends() {
+	echo dm lvm systemd-initrd
+}
+
+installkernel() {
+	hostonly='' instmods dm_mod dm-thin-pool dm-verity ext4 overlay isofs vfat
+}
+
+install() {
+	local unit
+
+	inst_multiple lvm dmsetup veritysetup thin_check e2fsck sha256sum \
+		cat dd mkdir mount mountpoint readlink reboot rm sleep stat tail timeout umount
+	inst_simple "$moddir/lib.sh" /usr/lib/bedplate/lib.sh
+	inst_script "$moddir/mount-root.sh" /usr/lib/bedplate/mount-root
+	inst_script "$moddir/check-medium.sh" /usr/lib/bedplate/check-medium
+	for unit in bedplate-root.service bedplate-check.service; do
+		inst_simple "$moddir/$unit" "$systemdsystemunitdir/$unit"
+	done
+	$SYSTEMCTL -q --root "$initdir" add-requires initrd-root-fs.target bedplate-root.service
+	$SYSTEMCTL -q --root "$initdir" add-wants initrd.target bedplate-check.service
+	# Without root= it would take a partition that looks like a root for ours.
+	rm -f "$initdir$systemdutildir/system-generators/systemd-gpt-auto-generator"
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Write a base: rootfs.img out of a liveimg onto a volume, and prove it.
+ *
+ * Blocks are decompressed on all processors and written in order; runs of zeros are skipped on a
+ * new thin volume, where they read as zeros anyway.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/hash.h"
+#include "base/progress.h"
+#include "image/image.h"
+#include "image/manifest.h"
+
+/*
+ * device_fd is a volume of at least manifest->rootfs.size_bytes that reads as zeros.  Everything is
+ * on the device when this returns.  Memory: at most 64 MiB.  -EBADMSG: the image is damaged (the
+ * message names the block) or its file system image is of another size than the manifest's; -ENOSPC,
+ * -EIO from the device.  The digest is not computed on the way: base_read_verified() proves every
+ * block, by what is signed.
+ */
+int base_write(struct image *img, const struct manifest *manifest, int device_fd,
+	struct progress *p, struct err *e) MUST_CHECK;
+
+/*
+ * Read the whole of a device that was opened through dm-verity.  -EBADMSG: a block does not verify.
+ */
+int base_read_verified(int mapper_fd, uint64_t size_bytes, struct progress *p, struct err *e)
+	MUST_CHECK;

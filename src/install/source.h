@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where an install comes from: the kickstart and the image, fetched and checked.
+ *
+ * Everything fetched has a size limit before it is stored, and goes to the installer's own folder
+ * in memory.  An image is not handed out before its checksum, its manifest and, with trust anchors,
+ * its signature were right.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/progress.h"
+#include "image/image.h"
+#include "image/manifest.h"
+#include "ks/model.h"
+
+/*
+ * http, https, ftp or file URLs, plain paths, hd:LABEL=NAME:/path, hd:UUID=...:/path,
+ * hd:/dev/NAME:/path, cdrom:/path, "medium" (ks.cfg on what we were booted from, then on a volume
+ * labelled OEMDRV).  The caller frees *text; *name is what messages call it.  -ENOENT: no kickstart
+ * there.
+ */
+int source_kickstart(const char *where, char **name, char **text, size_t *len, struct err *e)
+	MUST_CHECK;
+
+struct install_image {
+	struct image *img;
+	struct manifest manifest;
+	char *signer; /* NULL: not signed, or no anchors to check it with */
+	char *origin; /* for people: the URL, or "the medium" */
+};
+
+void install_image_fini(struct install_image *i);
+#define autoinstallimage auto_with(install_image_fini) struct install_image
+
+/*
+ * What the kickstart's liveimg says, otherwise the image this system was booted from.  Trust anchors
+ * are the *.pem of /etc/bedplate/trust of the running system: where there are any, a signature is
+ * needed.  -EBADMSG: checksum, -EKEYREJECTED: signature, -ENOMEM: does not fit into memory, with
+ * numbers; -ENOENT.
+ */
+int source_image(const struct ks_doc *doc, const char *folder, struct install_image *out,
+	struct progress *p, struct err *e) MUST_CHECK;

@@ -1,0 +1,610 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Sticks: several images side by side, BIOS and UEFI.
+ *
+ *   1  BIOS boot   GRUB's core image, which knows (,gpt3)/grub
+ *   2  EFI system  shim and GRUB, and a grub.cfg that finds the third by its label
+ *   3  data        FAT32: grub/, images/FOLDER/, SHA256SUMS
+ *
+ * An image is added whole before the menu knows it.  grub/grub.cfg stays as it is and reads
+ * grub/menu.cfg, or grub/menu.new while there is none: so the menu is written as menu.new, menu.cfg
+ * goes, menu.new takes its name, and there is a whole menu at any time.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "boot/loader.h"
+#include "media/fat.h"
+#include "media/gpt.h"
+#include "media/media-tree.h"
+#include "media/menu.h"
+#include "media/sums.h"
+#include "sys/partition.h"
+
+#define LABEL_DEFAULT "BEDPLATE"
+#define LABEL_MAX     11
+#define DATA_NAME     "bedplate-data" /* PARTLABEL of the third partition */
+#define BIOS_BYTES    (1 * MIB)
+#define ESP_BYTES     (64 * MIB)
+#define FIRST_BYTES   (1 * MIB) /* before the first partition, and behind the last */
+#define DATA_MIN      (64 * MIB)
+#define ROOM_BYTES    (32 * MIB) /* what a FAT32 needs besides its files */
+#define FILE_MAX      (4 * GIB)
+#define SECTOR_BYTES  512U
+#define CORE_MAX      (1 * MIB)
+#define GRUB_CFG      "grub/grub.cfg"
+#define MENU_CFG      "grub/menu.cfg"
+#define MENU_NEW      "grub/menu.new"
+#define TRIES_MAX     100
+
+struct stick {
+	const struct media_usb_spec *spec;
+	struct media *m;
+	char *path; /* of the device or file that is written */
+	char *tmp;  /* a new file until it is complete */
+	bool is_device, is_new_file, is_ours;
+	uint64_t size_bytes;
+	struct gpt_part data; /* of a stick that is ours; otherwise as planned */
+	char *label;
+	char *folder;     /* of the image: "images/NAME-VERSION" */
+	struct strv old;  /* folders in images that stay, newest first */
+	struct strv drop; /* folders of the same image that go in the end */
+	struct sums sums; /* of what is there and stays */
+};
+
+static void stick_fini(struct stick *s)
+{
+	if (s->tmp)
+		unlink(s->tmp);
+	free(s->tmp);
+	free(s->path);
+	free(s->label);
+	free(s->folder);
+	strv_fini(&s->old);
+	strv_fini(&s->drop);
+	sums_fini(&s->sums);
+}
+
+static struct fat data_of(const struct stick *s)
+{
+	return (struct fat){
+		.path = s->path, .offset_bytes = s->data.start_bytes, .date = s->m->date};
+}
+
+static void plan(const struct stick *s, const char *fmt, ...) PRINTF(2, 3);
+static void plan(const struct stick *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	autofree char *line = xvasprintf(fmt, ap);
+	va_end(ap);
+	if (s->spec->plan)
+		s->spec->plan(s->spec->ctx, line);
+}
+
+/* sysfs says of a disk that its medium can be removed, or that it hangs on a USB. */
+static bool is_removable(dev_t device)
+{
+	autofree char *link = xasprintf("/sys/dev/block/%u:%u", major(device), minor(device));
+	autofree char *flag = xasprintf("%s/removable", link);
+	autofree char *real = realpath(link, NULL);
+	autofree char *text = NULL;
+
+	if (real && strstr(real, "/usb"))
+		return true;
+	return file_read(flag, 16, &text, NULL, NULL) == 0 && text[0] == '1';
+}
+
+static int check_device(struct stick *s, const struct stat *st, struct err *e)
+{
+	const char *path = s->spec->target;
+	autofree char *part = xasprintf(
+		"/sys/dev/block/%u:%u/partition", major(st->st_rdev), minor(st->st_rdev));
+	int sector = 0;
+
+	if (file_exists(part))
+		return err_set(e, EINVAL, "'%s' is a partition: name the whole disk", path);
+	autofd int fd = open(path, O_RDWR | O_EXCL | O_CLOEXEC);
+	if (fd < 0 && errno == EBUSY)
+		return err_set(e, EBUSY, "'%s' or a part of it is mounted or in use", path);
+	if (fd < 0)
+		return err_errno(e, "'%s'", path);
+	if (ioctl(fd, BLKGETSIZE64, &s->size_bytes) < 0 || ioctl(fd, BLKSSZGET, &sector) < 0)
+		return err_errno(e, "'%s'", path);
+	if (sector != SECTOR_BYTES)
+		return err_set(e, EOPNOTSUPP,
+			"'%s' has sectors of %d bytes: GRUB for BIOS needs %u", path, sector,
+			SECTOR_BYTES);
+	if (!s->spec->force && !is_removable(st->st_rdev))
+		return err_set(
+			e, EPERM, "'%s' is not a removable disk: --force if it is meant", path);
+	s->is_device = true;
+	return 0;
+}
+
+static int check_target(struct stick *s, struct err *e)
+{
+	const char *path = s->spec->target;
+	struct stat st, image;
+
+	s->path = xstrdup(path);
+	if (stat(path, &st) < 0) {
+		s->is_new_file = errno == ENOENT;
+		return s->is_new_file ? 0 : err_errno(e, "'%s'", path);
+	}
+	if (S_ISBLK(st.st_mode))
+		return check_device(s, &st, e);
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, EINVAL, "'%s' is neither a disk nor a file", path);
+	if (stat(image_path(s->m->img), &image) == 0 && image.st_dev == st.st_dev &&
+		image.st_ino == st.st_ino)
+		return err_set(e, EINVAL, "'%s' is the image itself", path);
+	s->size_bytes = (uint64_t)st.st_size;
+	return 0;
+}
+
+/* Whether what is there is a stick of ours, and what is on it. */
+static int look_at_data(struct stick *s, struct err *e)
+{
+	autofree char *label = NULL;
+	autofree char *text = NULL;
+	autosums all = {0};
+	int r = gpt_find(s->path, PARTITION_TYPE_BASIC_DATA, DATA_NAME, &s->data, e);
+
+	if (r < 0 || s->data.size_bytes == 0)
+		return r;
+	const struct fat fat = data_of(s);
+	if (fat_label(&fat, &label, NULL) < 0 || !*label || !fat_exists(&fat, GRUB_CFG))
+		return 0;
+	if (s->spec->media.label && !str_eq(s->spec->media.label, label))
+		return err_set(
+			e, EINVAL, "'%s' is a stick with the label '%s' already", s->path, label);
+	r = fat_read(&fat, MEDIA_SUMS, &text, e);
+	if (r == 0)
+		r = sums_parse(text, strlen(text), &all, e);
+	if (r < 0)
+		return err_wrap(e, r, "'%s': " MEDIA_SUMS, s->path);
+	for (size_t i = 0; i < all.count; i++)
+		if (str_starts(all.items[i].path, "images/"))
+			sums_add(&s->sums, all.items[i].path, all.items[i].sha256);
+	s->label = take_ptr(label);
+	s->is_ours = true;
+	return fat_list_folders(&fat, "images", &s->old, e);
+}
+
+/* "NAME-VERSION" or, of the same image once more, "NAME-VERSION.2". */
+static bool is_same_image(const char *folder, const char *id)
+{
+	size_t len = strlen(id);
+
+	if (!str_starts(folder, id))
+		return false;
+	const char *rest = folder + len;
+	return !*rest ||
+		(*rest == '.' && rest[1] && rest[1 + strspn(rest + 1, "0123456789")] == '\0');
+}
+
+static int choose_folder(struct stick *s, struct err *e)
+{
+	autofree char *name = xstrdup(s->m->id);
+	autostrv stay = {0};
+
+	for (unsigned n = 2; strv_has(&s->old, name); n++) {
+		if (n > TRIES_MAX)
+			return err_set(
+				e, EEXIST, "'%s' has too many images '%s'", s->path, s->m->id);
+		free(name);
+		name = xasprintf("%s.%u", s->m->id, n);
+	}
+	s->folder = xasprintf("images/%s", name);
+	for (size_t i = 0; i < s->old.count; i++)
+		strv_add(is_same_image(s->old.items[i], s->m->id) ? &s->drop : &stay,
+			s->old.items[i]);
+	strv_fini(&s->old);
+	strv_sort(&stay);
+	for (size_t i = stay.count; i > 0; i--)
+		strv_add(&s->old, stay.items[i - 1]);
+	return 0;
+}
+
+static uint64_t needed_bytes(const struct stick *s)
+{
+	uint64_t sum = ROOM_BYTES;
+
+	for (size_t i = 0; i < s->m->count; i++)
+		sum += s->m->files[i].size_bytes;
+	return sum;
+}
+
+static int check_size(struct stick *s, struct err *e)
+{
+	uint64_t need = needed_bytes(s), have = 0;
+	int r = 0;
+
+	if (s->is_ours) {
+		const struct fat fat = data_of(s);
+
+		r = fat_free_bytes(&fat, &have, e);
+	} else {
+		uint64_t other = 2 * FIRST_BYTES + BIOS_BYTES + ESP_BYTES;
+
+		need = MAX(need, DATA_MIN);
+		if (s->is_new_file)
+			s->size_bytes = s->spec->size_bytes ? s->spec->size_bytes
+							    : (need + other + MIB - 1) / MIB * MIB;
+		s->data.start_bytes = FIRST_BYTES + BIOS_BYTES + ESP_BYTES;
+		have = s->size_bytes > other ? (s->size_bytes - other) / MIB * MIB : 0;
+		s->data.size_bytes = have;
+	}
+	if (r < 0 || need <= have)
+		return r;
+	autofree char *need_text = str_bytes(need), *have_text = str_bytes(have);
+	return err_set(e, ENOSPC, "'%s' is too small: %s are needed, %s are free", s->path,
+		need_text, have_text);
+}
+
+static int add_image_menu(struct stick *s, struct err *e)
+{
+	struct media *m = s->m;
+	autofree char *kernel = xasprintf("/%s/vmlinuz", s->folder);
+	autofree char *initramfs = xasprintf("/%s/initrd.img", s->folder);
+	autofree char *root = xasprintf(
+		"root=live:LABEL=%s rd.live.dir=%s " LIVE_PARAMS, s->label, s->folder);
+	autofree char *ks = xasprintf("inst.ks=hd:LABEL=%s:/%s/" MEDIA_KS, s->label, s->folder);
+	const struct menu_image image = {
+		.kernel = kernel,
+		.initramfs = initramfs,
+		.root = root,
+		.params = m->params,
+		.kickstart = m->spec->kickstart ? ks : NULL,
+		.check = true,
+	};
+	autofree char *text = menu_entries(&image);
+	autofree char *path = xasprintf("%s/menu.cfg", s->folder);
+
+	return media_add_text(m, path, text, e);
+}
+
+static int stage(struct stick *s, struct err *e)
+{
+	struct media *m = s->m;
+	autofree char *ks = xasprintf("%s/" MEDIA_KS, s->folder);
+	int r = media_add_kickstart(m, ks, e);
+
+	if (r == 0)
+		r = add_image_menu(s, e);
+	if (r == 0)
+		r = media_add_kernel(m, s->folder, e);
+	if (r == 0)
+		r = media_add_image(m, s->folder, e);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < m->count; i++)
+		if (m->files[i].size_bytes >= FILE_MAX)
+			return err_set(e, EFBIG,
+				"'%s' has 4 GiB or more, which FAT32 cannot hold: use an ISO",
+				m->files[i].source);
+	return 0;
+}
+
+/* The menu of all images; with several of them each has a submenu. */
+static char *menu_text(const struct stick *s)
+{
+	const char *id = s->folder + strlen("images/");
+	const char *entry = media_default_entry(&s->spec->media);
+	autofree char *inner = xasprintf("%s>%s", id, entry);
+	bool several = s->old.count > 0;
+	autofree char *head = menu_head(
+		s->label, several ? inner : entry, media_timeout(&s->spec->media));
+	autostrbuf out = {0};
+
+	strbuf_puts(&out, head);
+	if (!several)
+		strbuf_printf(&out, "source /%s/menu.cfg\n", s->folder);
+	for (size_t i = 0; several && i <= s->old.count; i++) {
+		const char *name = i == 0 ? id : s->old.items[i - 1];
+
+		strbuf_puts(&out, "submenu ");
+		menu_add_word(&out, name);
+		strbuf_puts(&out, " --id ");
+		menu_add_word(&out, name);
+		strbuf_puts(&out, " {\n\tsource ");
+		autofree char *path = xasprintf("/images/%s/menu.cfg", name);
+		menu_add_word(&out, path);
+		strbuf_puts(&out, "\n}\n");
+	}
+	return strbuf_take(&out);
+}
+
+static const char grub_cfg[] = "# Written by bedplate.\n"
+			       "if [ -e $prefix/menu.cfg ]; then\n"
+			       "\tsource $prefix/menu.cfg\n"
+			       "else\n"
+			       "\tsource $prefix/menu.new\n"
+			       "fi\n";
+
+static int put_text(const struct stick *s, const char *text, const char *path, struct err *e)
+{
+	const struct fat fat = data_of(s);
+	autofree char *file = xasprintf("%s/text", s->m->folder);
+	int r = file_replace(file, text, strlen(text), 0644, e);
+
+	return r < 0 ? r : fat_put_file(&fat, file, path, e);
+}
+
+static bool is_dropped(const struct stick *s, const char *path)
+{
+	for (size_t i = 0; i < s->drop.count; i++) {
+		autofree char *folder = xasprintf("images/%s/", s->drop.items[i]);
+
+		if (str_starts(path, folder))
+			return true;
+	}
+	return false;
+}
+
+static int put_sums(const struct stick *s, const char *menu, struct err *e)
+{
+	uint8_t sum[SHA256_BYTES];
+	autosums all = {0};
+
+	for (size_t i = 0; i < s->m->count; i++)
+		sums_add(&all, s->m->files[i].path, s->m->files[i].sha256);
+	for (size_t i = 0; i < s->sums.count; i++)
+		if (!is_dropped(s, s->sums.items[i].path))
+			sums_add(&all, s->sums.items[i].path, s->sums.items[i].sha256);
+	sha256_buffer(menu, strlen(menu), sum);
+	sums_add(&all, MENU_CFG, sum);
+	sha256_buffer(grub_cfg, strlen(grub_cfg), sum);
+	sums_add(&all, GRUB_CFG, sum);
+	sums_sort(&all);
+	autofree char *text = sums_format(&all);
+	return put_text(s, text, MEDIA_SUMS, e);
+}
+
+static int sync_stick(const struct stick *s, struct err *e)
+{
+	autofd int fd = open(s->path, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0 || fsync(fd) < 0)
+		return err_errno(e, "'%s'", s->path);
+	return 0;
+}
+
+/* Each step is on the disk before the next one begins. */
+static int switch_menu(const struct stick *s, struct err *e)
+{
+	const struct fat fat = data_of(s);
+	autofree char *menu = menu_text(s);
+	int r = sync_stick(s, e);
+
+	if (r == 0)
+		r = put_text(s, menu, MENU_NEW, e);
+	if (r == 0)
+		r = sync_stick(s, e);
+	if (r == 0 && fat_exists(&fat, MENU_CFG))
+		r = fat_remove(&fat, MENU_CFG, e);
+	if (r == 0)
+		r = sync_stick(s, e);
+	if (r == 0)
+		r = fat_rename(&fat, MENU_NEW, MENU_CFG, e);
+	if (r == 0)
+		r = put_sums(s, menu, e);
+	for (size_t i = 0; r == 0 && i < s->drop.count; i++) {
+		autofree char *folder = xasprintf("images/%s", s->drop.items[i]);
+
+		r = fat_remove(&fat, folder, e);
+	}
+	return r < 0 ? r : sync_stick(s, e);
+}
+
+/* An ISO that was on the stick left its own signatures where no partition overwrites them. */
+static int clear_ends(const struct stick *s, struct err *e)
+{
+	autofree char *zeroes = xcalloc(1, FIRST_BYTES);
+	autofd int fd = open(s->path, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_errno(e, "'%s'", s->path);
+	int r = io_pwrite(fd, zeroes, FIRST_BYTES, 0, e);
+	if (r == 0)
+		r = io_pwrite(fd, zeroes, FIRST_BYTES, s->size_bytes - FIRST_BYTES, e);
+	if (r == 0 && fsync(fd) < 0)
+		r = err_errno(e, "'%s'", s->path);
+	return r;
+}
+
+static int write_table(const struct stick *s, struct err *e)
+{
+	struct partition parts[] = {
+		{.number = 1,
+			.start_bytes = FIRST_BYTES,
+			.size_bytes = BIOS_BYTES,
+			.type = PARTITION_TYPE_BIOS,
+			.label = "bedplate-bios"},
+		{.number = 2,
+			.start_bytes = FIRST_BYTES + BIOS_BYTES,
+			.size_bytes = ESP_BYTES,
+			.type = PARTITION_TYPE_EFI,
+			.label = "bedplate-efi"},
+		{.number = 3,
+			.start_bytes = s->data.start_bytes,
+			.size_bytes = s->data.size_bytes,
+			.type = PARTITION_TYPE_BASIC_DATA,
+			.label = DATA_NAME},
+	};
+	struct partition_change change = {
+		.create = true, .add = parts, .add_count = ARRAY_LEN(parts)};
+
+	return partition_write(s->path, &change, e);
+}
+
+static int write_esp(const struct stick *s, struct err *e)
+{
+	const struct fat fat = {
+		.path = s->path, .offset_bytes = FIRST_BYTES + BIOS_BYTES, .date = s->m->date};
+	autofree char *folder = xasprintf("%s/esp", s->m->folder);
+	autofree char *grub = xasprintf("%s/boot/grub", folder);
+	autofree char *cfg = xasprintf("%s/grub.cfg", grub);
+	autofree char *redirect = menu_redirect(s->label, "/grub");
+	int r = file_make_folder(grub, 0755, e);
+
+	if (r == 0)
+		r = file_replace(cfg, redirect, strlen(redirect), 0644, e);
+	if (r == 0)
+		r = media_write_efi(s->m, folder, e);
+	if (r == 0)
+		r = fat_format(&fat, "EFI", ESP_BYTES, e);
+	return r < 0 ? r : fat_put_tree(&fat, folder, e);
+}
+
+static int write_bios(const struct stick *s, struct err *e)
+{
+	autofree char *boot = NULL, *core = NULL;
+	size_t boot_len = 0, core_len = 0;
+	int r = media_read(
+		s->m, GRUB_BIOS "boot.img", "grub-pc-bin", SECTOR_BYTES, &boot, &boot_len, e);
+
+	if (r == 0)
+		r = media_read(
+			s->m, GRUB_DIR "usb.img", "grub-pc-bin", CORE_MAX, &core, &core_len, e);
+	if (r == 0 && boot_len != SECTOR_BYTES)
+		r = err_set(e, EBADMSG, "GRUB's boot.img in the image is not one sector");
+	if (r < 0)
+		return r;
+	autofd int fd = open(s->path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return err_errno(e, "'%s'", s->path);
+	return loader_write_bios(
+		fd, SECTOR_BYTES, FIRST_BYTES, BIOS_BYTES, boot, core, core_len, e);
+}
+
+static int make_file(struct stick *s, struct err *e)
+{
+	s->tmp = xasprintf("%s.new", s->spec->target);
+	free(s->path);
+	s->path = xstrdup(s->tmp);
+	autofd int fd = open(s->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd < 0 || ftruncate(fd, (off_t)s->size_bytes) < 0)
+		return err_errno(e, "'%s'", s->path);
+	return 0;
+}
+
+static int write_new(struct stick *s, struct err *e)
+{
+	autofree char *grub = xasprintf("%s/grub", s->m->tree);
+	int r = s->is_new_file ? make_file(s, e) : clear_ends(s, e);
+
+	if (r == 0)
+		r = write_table(s, e);
+	if (r == 0)
+		r = write_esp(s, e);
+	if (r < 0)
+		return r;
+	const struct fat fat = data_of(s);
+	r = fat_format(&fat, s->label, s->data.size_bytes, e);
+	if (r == 0)
+		r = file_make_folder(grub, 0755, e);
+	if (r == 0)
+		r = fat_put_tree(&fat, s->m->tree, e);
+	if (r == 0)
+		r = put_text(s, grub_cfg, GRUB_CFG, e);
+	if (r == 0)
+		r = write_bios(s, e);
+	return r;
+}
+
+static int write_stick(struct stick *s, struct err *e)
+{
+	const struct fat fat = data_of(s);
+	int r = s->is_ours ? fat_put_tree(&fat, s->m->tree, e) : write_new(s, e);
+
+	if (r == 0)
+		r = switch_menu(s, e);
+	if (r == 0 && s->tmp) {
+		if (rename(s->tmp, s->spec->target) < 0)
+			return err_errno(e, "'%s'", s->spec->target);
+		free(take_ptr(s->tmp));
+	}
+	return r;
+}
+
+static void tell_plan(const struct stick *s)
+{
+	autofree char *size = str_bytes(s->size_bytes);
+	autofree char *need = str_bytes(needed_bytes(s) - ROOM_BYTES);
+	autofree char *data = str_bytes(s->data.size_bytes);
+
+	if (s->is_ours)
+		plan(s, "'%s' (%s) is a stick of ours, label '%s'", s->spec->target, size,
+			s->label);
+	else if (s->is_new_file)
+		plan(s, "'%s' is made: %s", s->spec->target, size);
+	else
+		plan(s, "'%s' (%s) is ERASED", s->spec->target, size);
+	if (!s->is_ours)
+		plan(s, "  partitions: 1 MiB BIOS boot, 64 MiB EFI system, %s data (FAT32, '%s')",
+			data, s->label);
+	plan(s, "  add '%s' (%s)%s", s->folder, need,
+		s->spec->media.kickstart ? " with a kickstart" : "");
+	for (size_t i = 0; i < s->old.count; i++)
+		plan(s, "  keep 'images/%s'", s->old.items[i]);
+	for (size_t i = 0; i < s->drop.count; i++)
+		plan(s, "  then remove 'images/%s'", s->drop.items[i]);
+}
+
+static int prepare(struct stick *s, struct err *e)
+{
+	int r = check_target(s, e);
+
+	if (r == 0 && !s->is_new_file && s->size_bytes > 0)
+		r = look_at_data(s, e);
+	if (r < 0)
+		return r;
+	if (s->spec->size_bytes && !s->is_new_file)
+		return err_set(e, EINVAL, "'%s' is there already and keeps its size", s->path);
+	if (!s->label && s->spec->media.label)
+		r = media_label(s->m, LABEL_MAX, &s->label, e);
+	else if (!s->label)
+		s->label = xstrdup(LABEL_DEFAULT);
+	if (r == 0)
+		r = choose_folder(s, e);
+	if (r == 0)
+		r = stage(s, e);
+	return r < 0 ? r : check_size(s, e);
+}
+
+int media_write_usb(const struct media_usb_spec *spec, struct progress *p, struct err *e)
+{
+	auto_with(stick_fini) struct stick s = {.spec = spec};
+	autoptr(media) m = NULL;
+	int r = media_open(&spec->media, NULL, p, &m, e);
+
+	if (r < 0)
+		return r;
+	s.m = m;
+	r = prepare(&s, e);
+	if (r < 0)
+		return r;
+	tell_plan(&s);
+	if (spec->dry_run)
+		return 0;
+	if (!s.is_ours && !s.is_new_file && !spec->yes)
+		return err_set(e, EPERM, "all that is on '%s' would be lost: --yes if it is meant",
+			spec->target);
+	progress_begin(p, "stick", 0, "steps");
+	r = write_stick(&s, e);
+	progress_end(p);
+	return r < 0 ? err_wrap(e, r, "'%s'", spec->target) : 0;
+}

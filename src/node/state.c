@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "node/state.h"
+
+#include <ctype.h>
+#include <fcntl.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "boot/grubenv.h"
+#include "node/state-parts.h"
+
+#define IMAGE_JSON     "usr/lib/bedplate/image.json"
+#define FACTORY_JSON   "usr/lib/bedplate/factory.json"
+#define FILE_MAX_BYTES (1 * MIB)
+
+static void image_fini(struct node_image *i)
+{
+	free(i->name);
+	free(i->version);
+	free(i->arch);
+}
+
+static void boot_fini(struct node_boot *b)
+{
+	free(b->error);
+	boot_entries_fini(&b->entries);
+	free(b->default_layer);
+}
+
+void node_state_fini(struct node_state *s)
+{
+	image_fini(&s->image);
+	free(s->layer);
+	free(s->root_hash);
+	free(s->kernel);
+	node_mounts_fini(&s->mounts);
+	node_mounts_fini(&s->fstab);
+	json_decref(s->factory);
+	boot_fini(&s->boot);
+	node_storage_fini(&s->storage);
+	node_verity_fini(&s->verity);
+	node_units_fini(&s->units);
+	*s = (struct node_state){0};
+}
+
+/* A field of image.json goes to terminals and scripts, so it is one line of plain text. */
+static int take_string(const json_t *object, const char *key, char **out, struct err *e)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	if (!text || !*text)
+		return err_set(e, EBADMSG, "/" IMAGE_JSON ": no '%s'", key);
+	for (const char *p = text; *p; p++)
+		if (iscntrl((unsigned char)*p))
+			return err_set(e, EBADMSG, "/" IMAGE_JSON ": bad '%s'", key);
+	*out = xstrdup(text);
+	return 0;
+}
+
+static int take_image(const json_t *object, struct node_image *out, struct err *e)
+{
+	const json_t *date = json_object_get(object, "source_date");
+	int r = take_string(object, "name", &out->name, e);
+
+	if (r == 0)
+		r = take_string(object, "version", &out->version, e);
+	if (r == 0)
+		r = take_string(object, "arch", &out->arch, e);
+	if (r < 0)
+		return r;
+	if (!json_is_integer(date))
+		return err_set(e, EBADMSG, "/" IMAGE_JSON ": no 'source_date'");
+	out->source_date = json_integer_value(date);
+	return 0;
+}
+
+static int load_image(int root_fd, struct node_image *out, struct err *e)
+{
+	autofree char *text = NULL;
+	json_error_t where;
+	int r = file_read_in_root(root_fd, IMAGE_JSON, FILE_MAX_BYTES, &text, e);
+
+	if (r == -ENOENT)
+		return err_set(e, ENOENT, "this is not a node: there is no /" IMAGE_JSON);
+	if (r < 0)
+		return r;
+
+	json_t *object = json_loads(text, 0, &where);
+	if (!object)
+		return err_set(e, EBADMSG, "/" IMAGE_JSON ": line %d: %s", where.line, where.text);
+	r = take_image(object, out, e);
+	json_decref(object);
+	return r;
+}
+
+/* "" when it cannot be read: a folder that is not running has no /proc. */
+static char *read_or_empty(int root_fd, const char *path)
+{
+	char *text = NULL;
+
+	if (file_read_in_root(root_fd, path, FILE_MAX_BYTES, &text, NULL) < 0)
+		return xstrdup("");
+	return text;
+}
+
+char *node_kernel_param(const char *cmd_line, const char *name)
+{
+	autofree char *copy = xstrdup(cmd_line);
+	char *rest = copy;
+	char *value = NULL;
+
+	/* As everywhere on that line, the last one counts. */
+	for (char *word; (word = str_next_word(&rest, " \t\n"));) {
+		if (!str_starts(word, name))
+			continue;
+		free(value);
+		value = xstrdup(word + strlen(name));
+	}
+	return value;
+}
+
+static bool has_word(const char *text, const char *wanted)
+{
+	autofree char *copy = xstrdup(text);
+	char *rest = copy;
+
+	for (char *word; (word = str_next_word(&rest, " \t\n"));)
+		if (str_eq(word, wanted))
+			return true;
+	return false;
+}
+
+static void lower(char *s)
+{
+	for (; s && *s; s++)
+		*s = (char)tolower((unsigned char)*s);
+}
+
+static void load_command_line(int root_fd, struct node_state *s)
+{
+	autofree char *text = read_or_empty(root_fd, "proc/cmdline");
+	autofree char *live = node_kernel_param(text, "root=live:");
+
+	s->layer = node_kernel_param(text, BOOT_LAYER_PARAM);
+	s->root_hash = node_kernel_param(text, BOOT_ROOTHASH_PARAM);
+	lower(s->root_hash);
+	s->stateless = has_word(text, BOOT_STATELESS_PARAM);
+	if (s->layer)
+		s->running = NODE_INSTALLED;
+	else if (live || has_word(text, "rd.live.image"))
+		s->running = NODE_LIVE;
+}
+
+static void load_mounts(int root_fd, const char *path, struct node_mounts *out)
+{
+	autofree char *text = read_or_empty(root_fd, path);
+
+	node_mounts_parse(text, out);
+}
+
+static void load_kernel(int root_fd, struct node_state *s)
+{
+	autofree char *release = read_or_empty(root_fd, "proc/sys/kernel/osrelease");
+	autofree char *uptime = read_or_empty(root_fd, "proc/uptime");
+
+	s->kernel = xstrdup(str_trim(release));
+	s->uptime_seconds = strtoull(uptime, NULL, 10);
+}
+
+static void load_factory(int root_fd, struct node_state *s)
+{
+	autofree char *text = read_or_empty(root_fd, FACTORY_JSON);
+	json_error_t where;
+
+	if (!*text)
+		return;
+	s->factory = json_loads(text, 0, &where);
+	if (!json_is_object(s->factory)) {
+		json_decref(s->factory);
+		s->factory = NULL;
+		log_warning("/" FACTORY_JSON " is damaged");
+	}
+}
+
+static int read_boot(int root_fd, struct node_boot *b, struct err *e)
+{
+	autofd int boot_fd = file_open_in_root(root_fd, "boot", O_RDONLY | O_DIRECTORY, 0, e);
+
+	if (boot_fd < 0)
+		return boot_fd;
+	int r = boot_entries_read(boot_fd, &b->entries, e);
+	if (r < 0)
+		return r;
+	r = grubenv_get(boot_fd, "default", &b->default_layer, e);
+	return r == -ENOENT ? 0 : r;
+}
+
+static void load_boot(int root_fd, struct node_boot *b)
+{
+	struct err e = {0};
+
+	if (read_boot(root_fd, b, &e) < 0)
+		b->error = xstrdup(e.msg);
+}
+
+int node_state_gather(int root_fd, unsigned look, struct node_state *s, struct err *e)
+{
+	int r = load_image(root_fd, &s->image, e);
+
+	if (r < 0)
+		return r;
+	load_command_line(root_fd, s);
+	load_mounts(root_fd, "proc/self/mountinfo", &s->mounts);
+	load_kernel(root_fd, s);
+	if (s->running != NODE_INSTALLED)
+		return 0;
+
+	load_mounts(root_fd, "etc/fstab", &s->fstab);
+	load_factory(root_fd, s);
+	load_boot(root_fd, &s->boot);
+	if (look & NODE_LOOK_STORAGE)
+		node_storage_gather(&s->storage);
+	if (look & NODE_LOOK_SYSTEM) {
+		node_verity_gather(&s->verity);
+		node_units_gather(&s->units);
+	}
+	return 0;
+}
+
+const struct boot_entry *node_boot_entry(const struct node_boot *boot, const char *layer)
+{
+	for (size_t i = 0; i < boot->entries.count; i++)
+		if (str_eq(boot->entries.items[i].layer, layer))
+			return &boot->entries.items[i];
+	return NULL;
+}
+
+size_t node_base_len(const char *layer)
+{
+	const char *plus = strrchr(layer, '+');
+
+	if (!plus || plus == layer || plus[1] < '1' || plus[1] > '9')
+		return 0;
+	return plus[1 + strspn(plus + 1, "0123456789")] == '\0' ? (size_t)(plus - layer) : 0;
+}
+
+bool node_has_base_of(const struct lvm_report *lvm, const char *layer)
+{
+	autofree char *base = xstrndup(layer, node_base_len(layer));
+
+	return *base && lvm_find(lvm, LVM_TAG_BASE, base);
+}

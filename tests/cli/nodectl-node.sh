@@ -1,0 +1,36 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The commands of an installed node on a machine that is none.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+nodectl=$2
+[ ! -e /usr/lib/bedplate/image.json ] || {
+	echo "skipped: this is a node"
+	exit 77
+}
+
+for command in "check" "check --json" "check --oneline" "layers" "layers --json"; do
+	# shellcheck disable=SC2086 # a command and its option
+	expect 1 "$nodectl" $command
+	[ ! -s "$work/out" ] || fail "$command: $(cat "$work/out")"
+	if [ "$(id -u)" -eq 0 ]; then
+		same "$work/err" "nodectl: this is not a node: there is no /usr/lib/bedplate/image.json"
+	else
+		same "$work/err" "nodectl: this needs root"
+	fi
+done
+expect 2 "$nodectl" check --json --oneline
+grep -q "'--json' and '--oneline' exclude each other" "$work/err" || fail "$(cat "$work/err")"
+expect 2 "$nodectl" layers --oneline
+expect 2 "$nodectl" check now
+
+# A login goes on, whatever this machine is.
+expect 0 "$nodectl" motd
+[ ! -s "$work/out" ] || fail "$(cat "$work/out")"
+
+expect 0 "$nodectl" banner
+[ "$(head -n 1 "$work/out")" = "Node: $(uname -n)" ] || fail "$(cat "$work/out")"
+grep -q '^Addresses: ' "$work/out" || fail "$(cat "$work/out")"
+if grep -qE ' (127\.|::1|fe80:)' "$work/out"; then
+	fail "$(cat "$work/out")"
+fi

@@ -1,0 +1,264 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# nodectl install on a disk, with a small image of its own: refusals that write nothing, an install, a
+# power cut and the install after it, reinstall and uninstall.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+requires_uml
+
+# add_program NAME...: programs of the host and what they need, into $tree.
+add_program() {
+	for name; do
+		program=$(command -v "$name")
+		cp -L --parents "$program" "$tree"
+		ldd "$program" | grep -o '/[^ ]*' | xargs cp -L --parents -t "$tree"
+	done
+}
+
+# A tree that is just enough: a shell for %post, GRUB for BIOS, a kernel that nobody starts.
+make_tree() {
+	tree=$work/tree
+	mkdir -p "$tree/usr/bin" "$tree/usr/sbin" "$tree/usr/lib/grub" "$tree/usr/lib64" "$tree/etc" \
+		"$tree/boot" "$tree/usr/lib/bedplate" "$tree/usr/lib/modules/6.1-lab" \
+		"$tree/usr/share/factory/var/lib/lab" "$tree/var" "$tree/tmp" "$tree/root" \
+		"$tree/proc" "$tree/sys" "$tree/dev" "$tree/run" "$tree/home"
+	for folder in bin sbin lib lib64; do
+		ln -s "usr/$folder" "$tree/$folder"
+	done
+	add_program sh cat grub-mkimage
+	cp -r /usr/lib/grub/i386-pc "$tree/usr/lib/grub"
+	echo "root:x:0:0:root:/root:/bin/sh" >"$tree/etc/passwd"
+	echo "root:*:1:0:99999:7:::" >"$tree/etc/shadow"
+	echo "root:x:0:" >"$tree/etc/group"
+	echo "root:*::" >"$tree/etc/gshadow"
+	: >"$tree/etc/resolv.conf"
+	printf 'append=quiet lab.image=1\n' >"$tree/usr/lib/bedplate/boot.conf"
+	echo '{"name": "lab", "version": "1"}' >"$tree/usr/lib/bedplate/image.json"
+	echo new >"$tree/usr/share/factory/var/lib/lab/file"
+	dd if=/dev/urandom of="$tree/boot/vmlinuz-6.1-lab" bs=1M count=2 status=none
+	yes initramfs | head -c 4000000 >"$work/init"
+	(cd "$work" && echo init | cpio -o -H newc --quiet) >"$tree/boot/initrd.img-6.1-lab"
+}
+
+sum() {
+	sha256sum <"$1" | cut -d' ' -f1
+}
+
+# The image with its manifest, as bedplate image build would leave them in $work/image.
+make_image() {
+	data=$((64 * 1048576))
+	mkdir -p "$work/live/LiveOS" "$work/image"
+	rootfs=$work/live/LiveOS/rootfs.img
+	image=$work/image/lab-1.squashfs.img
+	mke2fs -q -t ext4 -b 4096 -O ^has_journal -d "$tree" "$rootfs" $((data / 4096))
+	veritysetup format --hash-offset=$data "$rootfs" "$rootfs" >"$work/verity"
+	truncate -s %4096 "$rootfs"
+	mksquashfs "$work/live" "$image" -quiet -no-progress -comp zstd >/dev/null
+	jq -n --arg sum "$(sum "$image")" --argjson size "$(stat -c %s "$image")" \
+		--arg rootfs_sum "$(sum "$rootfs")" --argjson rootfs_size "$(stat -c %s "$rootfs")" \
+		--argjson initramfs_size "$(stat -c %s "$tree/boot/initrd.img-6.1-lab")" \
+		--arg hash "$(sed -n 's/^Root hash:[ \t]*//p' "$work/verity")" \
+		--arg salt "$(sed -n 's/^Salt:[ \t]*//p' "$work/verity")" --argjson data $data '
+		{manifest_version: 1, name: "lab", version: "1", arch: "amd64", source_date: 0,
+		rootfs_type: "squashfs-ext4", tool: "lab", previous: null, packages: [],
+		liveimg: {file: "lab-1.squashfs.img", sha256: $sum, size: $size},
+		rootfs: {file: "LiveOS/rootfs.img", sha256: $rootfs_sum, size: $rootfs_size},
+		kernels: [{release: "6.1-lab", kernel_size: 2097152, initramfs_size: $initramfs_size}],
+		verity: {data_size: $data, hash_offset: $data, fec_offset: 0, fec_roots: 0,
+			root_hash: $hash, salt: $salt},
+		files: null, sbom: null, recipe: null}' >"$work/image/lab-1.manifest.json"
+}
+
+# kickstart NAME LINE...: $work/NAME.ks
+kickstart() {
+	name=$1
+	shift
+	cat >"$work/$name.ks" <<END
+text
+timezone Etc/UTC --utc
+rootpw --lock
+zerombr
+ignoredisk --only-use=ubda
+clearpart --all --initlabel --drives=ubda
+autopart --type=thinp --profile=minimal
+bootloader --append="lab.ks=1"
+network --hostname=lab.test
+reboot
+END
+	printf '%s\n' "$@" >>"$work/$name.ks"
+}
+
+make_tree
+make_image
+good="liveimg --url=file://$image --checksum=$(sum "$image")"
+kickstart good "$good" '%pre' 'echo "%post" >/tmp/from-pre' 'echo "cat /etc/hostname >/var/seen" >>/tmp/from-pre' \
+	'echo "%end" >>/tmp/from-pre' '%end' '%include /tmp/from-pre' '%post --nochroot' \
+	"echo nochroot >$work/nochroot" '%end'
+kickstart sum "liveimg --url=file://$image --checksum=$(printf x | sha256sum | cut -d' ' -f1)"
+kickstart open "$good"
+sed -i '/^autopart\|^timezone/d' "$work/open.ks"
+kickstart wrong "$good" "autopart --nonsense"
+kickstart damaged "liveimg --url=$work/damaged/lab-1.squashfs.img"
+mkdir "$work/damaged"
+cp "$work/image/"* "$work/damaged"
+printf x | dd of="$work/damaged/lab-1.squashfs.img" bs=1 seek=100000 conv=notrunc status=none
+kickstart small "$good"
+sed -i 's/ubda/ubdb/' "$work/small.ks"
+kickstart error "$good" "%post --erroronfail" "exit 3" "%end" "%onerror" \
+	"echo it-was-called >$work/onerror" "%end"
+
+# Nothing of this writes: refusals, a dry run, an install without --yes.
+new_disk disk 8G
+new_disk small 1G
+printf 'what was here before' | dd of="$work/disk" bs=1 seek=5000000 conv=notrunc status=none
+# Of what is in it: reading all of its holes would take a minute.
+disk_sum() {
+	tar --create --sparse --mtime=@0 --file=- -C "$work" disk | sha256sum
+}
+before=$(disk_sum)
+in_guest --disk="$work/disk" --disk="$work/small" --memory=768 <<'END'
+refused() {
+	status=0
+	"$LAB_NODECTL" install --kickstart="$LAB_WORK/$1.ks" --yes 2>"$LAB_WORK/$1.err" || status=$?
+	[ $status -eq 1 ]
+	grep -e "$2" "$LAB_WORK/$1.err"
+}
+refused sum 'liveimg: --checksum is not that of the image'
+refused damaged 'damaged/lab-1.squashfs.img. is damaged: SHA-256 is'
+refused open 'leaves 2 questions open: storage, time zone'
+grep 'open question: time zone: add timezone ZONE' "$LAB_WORK/open.err"
+refused wrong 'wrong.ks:12: '
+refused small ' needs .*, has .*, .* more'
+refused missing "missing.ks': No such file"
+
+# With a trust anchor the image has to be signed by it.
+mkdir -p /etc/bedplate/trust
+cd /run
+for name in ours theirs; do
+	openssl req -x509 -newkey rsa:2048 -nodes -keyout $name.key -out $name.pem -days 30 \
+		-subj "/CN=$name" 2>/dev/null
+done
+cp ours.pem /etc/bedplate/trust/
+refused good 'is not signed, and only signed images may be installed here'
+manifest=$LAB_WORK/image/lab-1.manifest.json
+sign() {
+	openssl cms -sign -binary -outform DER -in "$manifest" -out "$manifest.sig" \
+		-signer "$1.pem" -inkey "$1.key" -md sha256
+}
+sign theirs
+refused good 'lab-1.manifest.json'
+sign ours
+"$LAB_NODECTL" install --kickstart="$LAB_WORK/good.ks" --dry-run >"$LAB_WORK/dry"
+grep 'signed by .*ours' "$LAB_WORK/dry"
+grep -x 'Nothing was written.' "$LAB_WORK/dry"
+refused_without_yes=0
+"$LAB_NODECTL" install --kickstart="$LAB_WORK/good.ks" --json >"$LAB_WORK/json" 2>/run/err ||
+	refused_without_yes=$?
+[ $refused_without_yes -eq 1 ]
+grep 'nothing was written; add --yes' /run/err
+jq -se '.[0].event == "plan" and .[0].layer == "lab-1+1" and .[0].layout.volume_group.new
+	and .[1].event == "result" and (.[1].ok | not)' "$LAB_WORK/json"
+rm "$manifest.sig"
+[ -z "$(grep /run/bedplate /proc/mounts)" ]
+END
+[ "$(disk_sum)" = "$before" ] || fail "a refusal has written to the disk"
+
+# The power goes while the base is written, and in the middle of the boot loader.
+for stage in base verify "boot loader"; do
+	guest --disk="$work/disk" --memory=768 --cut-at="{\"event\":\"begin\",\"stage\":\"$stage" <<'END'
+"$LAB_NODECTL" install --kickstart="$LAB_WORK/good.ks" --yes --json --progress-fd=1 2>&1
+END
+	[ "$guest_status" -eq 137 ] || fail "no cut in '$stage': $(tail -n 5 "$work/out")"
+done
+
+# The install after it succeeds, and the disk is what it should be.
+in_guest --disk="$work/disk" --memory=768 <<'END'
+"$LAB_NODECTL" install --kickstart="$LAB_WORK/good.ks" --yes >"$LAB_WORK/installed" 2>&1 || {
+	cat "$LAB_WORK/installed"
+	exit 1
+}
+grep -x 'bedplate: installed lab-1 on /dev/ubda' "$LAB_WORK/installed"
+[ -z "$(grep -e /run/bedplate -e /mnt/sysimage /proc/mounts)" ]
+[ ! -e /dev/mapper/bedplate-verify ]
+[ -s "$LAB_WORK/nochroot" ]
+sgdisk -p /dev/ubda | grep bedplate-lvm
+mkdir /run/boot /run/var /run/layer
+mount -t ext4 -o ro /dev/ubda3 /run/boot
+cmp "$LAB_WORK/tree/boot/vmlinuz-6.1-lab" /run/boot/lab-1+1/vmlinuz
+zstd -dc /run/boot/lab-1+1/initramfs.img | cmp - "$LAB_WORK/tree/boot/initrd.img-6.1-lab"
+grep 'bedplate.layer=lab-1+1 bedplate.roothash=[0-9a-f]\{64\} .*lab.image=1 .*lab.ks=1' \
+	/run/boot/lab-1+1/bedplate.cfg
+grep -a '^default=lab-1+1$' /run/boot/grub/grubenv
+umount /run/boot
+mount -o ro /dev/bedplate/var /run/var
+[ "$(cat /run/var/seen)" = lab.test ]
+[ "$(cat /run/var/lib/lab/file)" = new ]
+grep -x 'bedplate: installed lab-1 on /dev/ubda' /run/bedplate/install/install.log
+grep 'THIS IS ERASED' /run/var/log/bedplate/install.log
+grep '^rootpw --lock' /run/var/log/bedplate/install.ks
+umount /run/var
+mount -o ro /dev/bedplate/lab-1+1 /run/layer
+jq -e '.image.name == "lab" and .layer == "lab-1+1"' /run/layer/upper/usr/lib/bedplate/factory.json
+umount /run/layer
+END
+
+# A disk that is somebody's is refused; the node is reinstalled over itself; %onerror; uninstall.
+in_guest --disk="$work/disk" --memory=768 <<'END'
+mkdir /run/boot
+mount -t ext4 -o ro /dev/ubda3 /run/boot
+if "$LAB_NODECTL" install --kickstart="$LAB_WORK/good.ks" --yes 2>/run/err; then exit 1; fi
+grep '/dev/ubda' /run/err
+END
+in_guest --disk="$work/disk" --memory=768 <<'END'
+lvm vgchange -ay --sysinit bedplate
+lvm lvcreate -y -L 64m -n foreign bedplate
+printf kept | dd of=/dev/bedplate/foreign conv=fsync status=none
+if "$LAB_NODECTL" reinstall --kickstart="$LAB_WORK/error.ks" --yes 2>/run/err; then exit 1; fi
+cat /run/err
+grep 'error.ks:12: %post script failed' /run/err
+[ "$(cat "$LAB_WORK/onerror")" = it-was-called ]
+[ -z "$(grep -e /run/bedplate -e /mnt/sysimage /proc/mounts)" ]
+
+# As the unit does it: the kernel command line asks, the end is that of the kickstart.
+mkdir /run/bin
+printf '#!/bin/sh\necho "$*" >/run/systemctl\n' >/run/bin/systemctl
+chmod +x /run/bin/systemctl
+ask() {
+	echo "root=live:/dev/sr0 $*" >/run/cmdline
+	mount --bind /run/cmdline /proc/cmdline
+	status=0
+	PATH=/run/bin:$PATH "$LAB_NODECTL" boot-install >"$LAB_WORK/asked" 2>&1 || status=$?
+	umount /proc/cmdline
+}
+ask rescue install "inst.ks=$LAB_WORK/good.ks"
+[ $status -eq 0 ]
+[ ! -s "$LAB_WORK/asked" ]
+ask upgrade
+[ $status -eq 1 ]
+grep -x 'bedplate: upgrade failed: this version cannot upgrade a node yet: use reinstall, which erases it' \
+	"$LAB_WORK/asked"
+ask install
+[ $status -eq 1 ]
+tail -n 1 "$LAB_WORK/asked" | grep '^bedplate: install failed: kickstart: there is no ks.cfg on the medium'
+ask storage_init=/dev/none "rootpw=\$6\$x\$y"
+[ $status -eq 1 ]
+grep -x 'bedplate: install failed: kernel argument storage_init=/dev/none: no such disk' \
+	"$LAB_WORK/asked"
+ask reinstall "inst.ks=$LAB_WORK/good.ks"
+[ $status -eq 0 ] || cat "$LAB_WORK/asked"
+[ $status -eq 0 ]
+tail -n 1 "$LAB_WORK/asked" | grep -x 'bedplate: installed lab-1 on /dev/ubda'
+[ "$(cat /run/systemctl)" = "--no-block reboot" ]
+[ "$(head -c 4 /dev/bedplate/foreign)" = kept ]
+
+"$LAB_NODECTL" uninstall --dry-run >/run/out
+grep '^Remove: volume /dev/bedplate/lab-1+1$' /run/out
+if "$LAB_NODECTL" uninstall 2>/run/err; then exit 1; fi
+grep 'nothing was written; add --yes to uninstall' /run/err
+"$LAB_NODECTL" uninstall --yes >/run/out
+tail -n 1 /run/out | grep -x 'bedplate: uninstalled'
+[ "$(head -c 4 /dev/bedplate/foreign)" = kept ]
+if lvm lvs bedplate/lab-1 2>/dev/null; then exit 1; fi
+if "$LAB_NODECTL" uninstall --yes 2>/run/err; then exit 1; fi
+grep 'there is no node here' /run/err
+END
