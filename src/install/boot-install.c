@@ -13,11 +13,11 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/xalloc.h"
-#include "install/booted.h"
 #include "install/consoles.h"
 #include "install/install.h"
 #include "install/legacy.h"
 #include "install/request.h"
+#include "liveimg/booted.h"
 
 #define FOLDER         "/run/bedplate/install"
 #define LEGACY_PATH    FOLDER "/legacy.ks"

@@ -7,8 +7,8 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "boot/entry.h"
-#include "install/booted.h"
 #include "install/configure-node.h"
+#include "liveimg/booted.h"
 
 /* Only the installer says what is booted, and with what. */
 static bool is_ours(const char *word)

@@ -15,8 +15,8 @@
 #include "base/xalloc.h"
 #include "image/configure.h"
 #include "image/intree.h"
-#include "install/booted.h"
 #include "install/configure-part.h"
+#include "liveimg/booted.h"
 
 #define NET_FOLDER     "/sys/class/net"
 #define NET_FILE_BYTES 256

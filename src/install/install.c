@@ -15,9 +15,9 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "boot/loader.h"
-#include "install/booted.h"
-#include "install/memory.h"
 #include "install/run.h"
+#include "liveimg/booted.h"
+#include "liveimg/memory.h"
 #include "sys/chroot.h"
 
 #define LOCK_PATH   INSTALL_FOLDER "/lock"
@@ -30,7 +30,7 @@ static void install_fini(struct install *in)
 	target_free(in->target);
 	layout_fini(&in->layout);
 	inventory_fini(&in->inv);
-	install_image_fini(&in->image);
+	liveimg_fini(&in->image);
 	install_ks_fini(&in->ks);
 	free(in->base);
 	free(in->layer);

@@ -6,9 +6,9 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "image/scripts.h"
-#include "install/fetch.h"
 #include "install/source.h"
 #include "ks/unattended.h"
+#include "liveimg/fetch.h"
 
 #define INCLUDE_MAX (16 * MIB)
 

@@ -9,7 +9,7 @@
 #include <strings.h>
 
 #include "base/xalloc.h"
-#include "install/booted.h"
+#include "liveimg/booted.h"
 
 #define VALUE_MAX      2048
 #define HOSTNAME_MAX   253

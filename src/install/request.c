@@ -3,8 +3,8 @@
 
 #include <errno.h>
 
-#include "install/booted.h"
 #include "install/legacy.h"
+#include "liveimg/booted.h"
 
 static const struct {
 	const char *word;

@@ -22,7 +22,7 @@ struct install {
 	int log_fd;      /* of log; -1: none */
 	char *cmd_line;  /* of the running system */
 	struct install_ks ks;
-	struct install_image image;
+	struct liveimg image;
 	struct inventory inv;
 	struct layout layout;
 	char *base, *layer; /* "NAME-VERSION", "NAME-VERSION+1" */

@@ -5,10 +5,11 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/xalloc.h"
-#include "install/booted.h"
-#include "install/fetch.h"
-#include "install/volume.h"
+#include "liveimg/booted.h"
+#include "liveimg/fetch.h"
+#include "liveimg/volume.h"
 
 #define KICKSTART_MAX (16 * MIB)
 #define MEDIUM_FILE   "/ks.cfg"
@@ -136,4 +137,30 @@ int source_kickstart(const char *where, char **name, char **text, size_t *len, s
 	*text = f.text;
 	*len = f.len;
 	return 0;
+}
+
+int source_image(const struct ks_doc *doc, const char *folder, struct liveimg *out,
+	struct progress *p, struct err *e)
+{
+	const struct ks_cmd *c = ks_next(doc, "liveimg", NULL);
+	struct liveimg_from spec = {.folder = folder};
+	uint8_t wanted[SHA256_BYTES];
+
+	if (!c)
+		return liveimg_get(&spec, out, p, e);
+	const char *sum = ks_str(c, "checksum");
+	autofree char *from = xasprintf("%s:%u: liveimg: --checksum", ks_file(c), ks_line(c));
+	if (sum && *sum) {
+		if (hex_parse(sum, wanted, sizeof(wanted), NULL) < 0)
+			return err_set(e, EINVAL,
+				"%s:%u: liveimg: bad --checksum '%.80s', expected SHA-256 as 64 "
+				"hexadecimal digits",
+				ks_file(c), ks_line(c), sum);
+		spec.sha256 = wanted;
+		spec.sha256_from = from;
+	}
+	spec.where = ks_str(c, "url");
+	spec.fetch.proxy = ks_str(c, "proxy");
+	spec.fetch.insecure = ks_flag(c, "noverifyssl");
+	return liveimg_get(&spec, out, p, e);
 }

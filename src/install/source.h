@@ -12,9 +12,8 @@
 
 #include "base/err.h"
 #include "base/progress.h"
-#include "image/image.h"
-#include "image/manifest.h"
 #include "ks/model.h"
+#include "liveimg/get.h"
 
 /*
  * http, https, ftp or file URLs, plain paths, hd:LABEL=NAME:/path, hd:UUID=...:/path,
@@ -25,21 +24,6 @@
 int source_kickstart(const char *where, char **name, char **text, size_t *len, struct err *e)
 	MUST_CHECK;
 
-struct install_image {
-	struct image *img;
-	struct manifest manifest;
-	char *signer; /* NULL: not signed, or no anchors to check it with */
-	char *origin; /* for people: the URL, or "the medium" */
-};
-
-void install_image_fini(struct install_image *i);
-#define autoinstallimage auto_with(install_image_fini) struct install_image
-
-/*
- * What the kickstart's liveimg says, otherwise the image this system was booted from.  Trust anchors
- * are the *.pem of /etc/bedplate/trust of the running system: where there are any, a signature is
- * needed.  -EBADMSG: checksum, -EKEYREJECTED: signature, -ENOMEM: does not fit into memory, with
- * numbers; -ENOENT.
- */
-int source_image(const struct ks_doc *doc, const char *folder, struct install_image *out,
+/* The image that the kickstart's liveimg means, otherwise what this system was booted from. */
+int source_image(const struct ks_doc *doc, const char *folder, struct liveimg *out,
 	struct progress *p, struct err *e) MUST_CHECK;

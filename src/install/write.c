@@ -14,9 +14,9 @@
 #include "boot/grubenv.h"
 #include "boot/loader.h"
 #include "image/image.h"
-#include "install/base-write.h"
-#include "install/booted.h"
 #include "install/run.h"
+#include "liveimg/base-write.h"
+#include "liveimg/booted.h"
 
 #define VERIFY_NAME    TARGET_VERIFY_NAME
 #define CONF_MAX_BYTES (64 * KIB)

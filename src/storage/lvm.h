@@ -21,12 +21,14 @@
 #define LVM_TAG_LAYER    "bedplate:layer"
 #define LVM_TAG_VOLUME   "bedplate:volume"
 #define LVM_TAG_SNAPSHOT "bedplate:snapshot"
+#define LVM_TAG_NEW      "bedplate:new" /* not complete yet */
 /* Followed by a value. */
 #define LVM_TAG_MOUNT  "bedplate:mount:"
 #define LVM_TAG_VERITY "bedplate:verity:"
 #define LVM_TAG_BOOT   "bedplate:boot:"
 #define LVM_TAG_EFI    "bedplate:efi:"
 #define LVM_TAG_BIOS   "bedplate:bios:"
+#define LVM_TAG_OF     "bedplate:of:" /* a snapshot: the layer that was left when it was taken */
 
 struct lvm_lv {
 	char *vg, *name, *path; /* "/dev/VG/LV" */

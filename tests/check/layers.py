@@ -21,10 +21,12 @@ ALLOWED = {
     "node": LOW | {"storage", "boot"},
     "image": MIDDLE | {"boot"},
     "media": MIDDLE | {"image", "boot"},
-    "install": MIDDLE | {"image", "storage", "boot"},
+    "liveimg": MIDDLE | {"image", "storage"},
+    "upgrade": MIDDLE | {"image", "storage", "boot", "node", "liveimg"},
+    "install": MIDDLE | {"image", "storage", "boot", "liveimg", "upgrade"},
     "vm": MIDDLE | {"image", "media"},
     "cli": MIDDLE | {"image", "media", "boot", "vm"},
-    "nodectl": MIDDLE | {"image", "storage", "boot", "install", "node"},
+    "nodectl": MIDDLE | {"image", "storage", "boot", "install", "node", "liveimg", "upgrade"},
 }
 
 src = pathlib.Path(sys.argv[1])

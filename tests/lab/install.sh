@@ -132,13 +132,13 @@ refused small ' needs .*, has .*, .* more'
 refused missing "missing.ks': No such file"
 
 # With a trust anchor the image has to be signed by it.
-mkdir -p /etc/bedplate/trust
+mkdir -p /etc/bedplate/trust.d
 cd /run
 for name in ours theirs; do
 	openssl req -x509 -newkey rsa:2048 -nodes -keyout $name.key -out $name.pem -days 30 \
 		-subj "/CN=$name" 2>/dev/null
 done
-cp ours.pem /etc/bedplate/trust/
+cp ours.pem /etc/bedplate/trust.d/
 refused good 'is not signed, and only signed images may be installed here'
 manifest=$LAB_WORK/image/lab-1.manifest.json
 sign() {

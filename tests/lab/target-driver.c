@@ -15,7 +15,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/xalloc.h"
-#include "install/base-write.h"
+#include "liveimg/base-write.h"
 #include "install/configure-node.h"
 #include "install/target.h"
 #include "ks/ks.h"

@@ -8,7 +8,7 @@
 #include "base/cmd.h"
 #include "base/str.h"
 #include "folder.h"
-#include "install/base-write.h"
+#include "liveimg/base-write.h"
 
 /* A live image around a file system with some content, of a size that ends in mid-sector. */
 static void make_image(void)

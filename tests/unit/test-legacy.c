@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a kernel command line asks for, and the kickstart that older arguments become. */
 #include "base/xalloc.h"
-#include "install/booted.h"
+#include "liveimg/booted.h"
 #include "install/legacy.h"
 #include "install/request.h"
 #include "ks/ks.h"

@@ -6,10 +6,10 @@
 #include "base/log.h"
 #include "folder.h"
 #include "http-server.h"
-#include "install/booted.h"
-#include "install/fetch.h"
 #include "install/kickstart.h"
 #include "install/source.h"
+#include "liveimg/booted.h"
+#include "liveimg/fetch.h"
 #include "pkg/pkg.h"
 
 #define BODY_BYTES (3 * MIB + 17)
@@ -307,7 +307,7 @@ static void put_manifest(const char *name, const char *arch, const void *data, s
 static char *refusal(const char *url, const char *options, int code)
 {
 	autofree char *text = xasprintf("liveimg --url='%s' %s\n", url, options);
-	struct install_image image = {0};
+	struct liveimg image = {0};
 	autoptr(ks_doc) doc = NULL;
 	struct err e = {0};
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "install/base-write.h"
+#include "liveimg/base-write.h"
 
 #include <fcntl.h>
 #include <inttypes.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The image of an install: found or fetched, and checked before anybody sees it. */
+#include "liveimg/get.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -12,50 +13,44 @@
 #include "base/xalloc.h"
 #include "image/liveimg.h"
 #include "image/sign.h"
-#include "install/booted.h"
-#include "install/fetch.h"
-#include "install/memory.h"
-#include "install/source.h"
+#include "liveimg/booted.h"
+#include "liveimg/fetch.h"
+#include "liveimg/memory.h"
 #include "pkg/pkg.h"
 #include "sys/chroot.h"
 
 #define MEDIUM_MANIFEST "manifest.json"
 #define MEDIUM_IMAGE    "/run/install/repo/LiveOS/squashfs.img"
-#define TRUST_FOLDER    "/etc/bedplate/trust"
 #define READ_BYTES      (1 * MIB)
 /* What the steps after the download need beside it. */
 #define WORK_BYTES  (192 * MIB)
 #define TMPFS_SLACK (1 * MIB)
 
 struct job {
-	const struct ks_cmd *cmd; /* liveimg, or NULL */
-	const char *folder;
-	struct fetch_options fetch;
-	uint8_t wanted[SHA256_BYTES]; /* of --checksum */
-	bool has_wanted;
+	const struct liveimg_from *spec;
 	struct progress *p;
-	struct install_image *out;
+	struct liveimg *out;
 	char *manifest_name; /* for messages */
 };
 
-void install_image_fini(struct install_image *i)
+void liveimg_fini(struct liveimg *l)
 {
-	image_free(i->img);
-	manifest_fini(&i->manifest);
-	free(i->signer);
-	free(i->origin);
-	*i = (struct install_image){0};
+	image_free(l->img);
+	manifest_fini(&l->manifest);
+	free(l->signer);
+	free(l->origin);
+	*l = (struct liveimg){0};
 }
 
 static void list_anchors(struct strv *out)
 {
 	autostrv names = {0};
 
-	if (file_list(TRUST_FOLDER, &names, NULL) < 0)
+	if (file_list(LIVEIMG_TRUST_FOLDER, &names, NULL) < 0)
 		return;
 	for (size_t i = 0; i < names.count; i++)
 		if (str_ends(names.items[i], ".pem"))
-			strv_take(out, xasprintf(TRUST_FOLDER "/%s", names.items[i]));
+			strv_take(out, xasprintf(LIVEIMG_TRUST_FOLDER "/%s", names.items[i]));
 }
 
 /* sig is NULL when there is none. */
@@ -66,14 +61,15 @@ static int check_signature(
 
 	list_anchors(&anchors);
 	if (anchors.count == 0) {
-		log_info("%s: signature not checked, there is no certificate in " TRUST_FOLDER,
+		log_info(
+			"%s: signature not checked, there is no certificate in " LIVEIMG_TRUST_FOLDER,
 			j->manifest_name);
 		return 0;
 	}
 	if (!sig)
 		return err_set(e, EKEYREJECTED,
 			"%s is not signed, and only signed images may be installed here "
-			"(" TRUST_FOLDER ")",
+			"(" LIVEIMG_TRUST_FOLDER ")",
 			j->manifest_name);
 	int r = sign_verify(text, len, sig, sig_len, &anchors, &j->out->signer, e);
 	return r < 0 ? err_wrap(e, r, "%s" SIGN_SUFFIX, j->manifest_name) : 0;
@@ -95,10 +91,9 @@ static int check_content(const struct job *j, struct err *e)
 		m->kernels[0].initramfs_bytes == 0)
 		return err_set(e, EINVAL, "%s: the image has no kernel with an initramfs",
 			j->manifest_name);
-	if (j->has_wanted && memcmp(j->wanted, m->liveimg.sha256, SHA256_BYTES) != 0)
-		return err_set(e, EBADMSG,
-			"%s:%u: liveimg: --checksum is not that of the image in %s",
-			ks_file(j->cmd), ks_line(j->cmd), j->manifest_name);
+	if (j->spec->sha256 && memcmp(j->spec->sha256, m->liveimg.sha256, SHA256_BYTES) != 0)
+		return err_set(e, EBADMSG, "%s is not that of the image in %s",
+			j->spec->sha256_from, j->manifest_name);
 	return 0;
 }
 
@@ -169,7 +164,7 @@ static int fetch_manifest(struct job *j, const char *url, struct err *e)
 {
 	autofree char *sig_url = NULL, *last = NULL, *text = NULL, *sig = NULL;
 	size_t len, sig_len = 0;
-	int r = fetch_text(url, &j->fetch, MANIFEST_MAX_BYTES, &text, &len, e);
+	int r = fetch_text(url, &j->spec->fetch, MANIFEST_MAX_BYTES, &text, &len, e);
 
 	if (r < 0)
 		return r;
@@ -181,7 +176,7 @@ static int fetch_manifest(struct job *j, const char *url, struct err *e)
 	autofree char *sig_name = xasprintf("%s" SIGN_SUFFIX, last);
 	r = fetch_sibling(url, sig_name, &sig_url, e);
 	if (r == 0)
-		r = fetch_text(sig_url, &j->fetch, SIGN_MAX_BYTES, &sig, &sig_len, e);
+		r = fetch_text(sig_url, &j->spec->fetch, SIGN_MAX_BYTES, &sig, &sig_len, e);
 	if (r < 0 && r != -ENOENT)
 		return r;
 	r = take_manifest(j, text, len, sig, sig_len, e);
@@ -310,7 +305,7 @@ static int make_room(const struct job *j, const char *folder, struct err *e)
 
 static int take_remote(struct job *j, const char *url, struct err *e)
 {
-	autofree char *folder = xasprintf("%s/image", j->folder);
+	autofree char *folder = xasprintf("%s/image", j->spec->folder);
 	autofree char *path = xasprintf("%s/squashfs.img", folder);
 	autofree char *public = fetch_public_name(url);
 	uint8_t got[SHA256_BYTES];
@@ -323,7 +318,7 @@ static int take_remote(struct job *j, const char *url, struct err *e)
 	autofd int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return err_errno(e, "'%s'", path);
-	r = fetch_file(url, &j->fetch, fd, j->out->manifest.liveimg.size_bytes, got, j->p, e);
+	r = fetch_file(url, &j->spec->fetch, fd, j->out->manifest.liveimg.size_bytes, got, j->p, e);
 	if (r == 0)
 		r = compare_digest(j, public, got, e);
 	return r < 0 ? r : open_image(j, path, e);
@@ -354,20 +349,18 @@ static int take_booted(struct job *j, struct err *e)
 	return r < 0 ? r : open_image(j, b.image, e);
 }
 
-static int take_liveimg(struct job *j, struct err *e)
+static int take_named(struct job *j, const char *where, struct err *e)
 {
-	const char *url = ks_str(j->cmd, "url");
 	autofree char *path = NULL;
-
 	int r = 0;
 
-	j->out->origin = fetch_public_name(url);
-	if (fetch_is_remote(url))
-		return take_remote(j, url, e);
-	if (url[0] == '/')
-		path = xstrdup(url);
+	j->out->origin = fetch_public_name(where);
+	if (fetch_is_remote(where))
+		return take_remote(j, where, e);
+	if (where[0] == '/')
+		path = xstrdup(where);
 	else
-		r = fetch_file_path(url, &path, e);
+		r = fetch_file_path(where, &path, e);
 	if (r < 0)
 		return r;
 	/* A stick has several images: the one that it was booted with is meant. */
@@ -376,41 +369,17 @@ static int take_liveimg(struct job *j, struct err *e)
 	return take_local(j, path, e);
 }
 
-static int read_options(struct job *j, struct err *e)
+int liveimg_get(
+	const struct liveimg_from *spec, struct liveimg *out, struct progress *p, struct err *e)
 {
-	const char *sum = ks_str(j->cmd, "checksum");
+	auto_with(liveimg_fini) struct liveimg image = {0};
+	struct job j = {.spec = spec, .p = p, .out = &image};
+	int r = spec->where ? take_named(&j, spec->where, e) : take_booted(&j, e);
 
-	j->fetch.proxy = ks_str(j->cmd, "proxy");
-	j->fetch.insecure = ks_flag(j->cmd, "noverifyssl");
-	j->has_wanted = sum && *sum;
-	if (j->has_wanted && hex_parse(sum, j->wanted, sizeof(j->wanted), NULL) < 0)
-		return err_set(e, EINVAL,
-			"%s:%u: liveimg: bad --checksum '%.80s', expected SHA-256 as 64 "
-			"hexadecimal digits",
-			ks_file(j->cmd), ks_line(j->cmd), sum);
-	return 0;
-}
-
-int source_image(const struct ks_doc *doc, const char *folder, struct install_image *out,
-	struct progress *p, struct err *e)
-{
-	struct install_image image = {0};
-	struct job j = {
-		.cmd = ks_next(doc, "liveimg", NULL), .folder = folder, .p = p, .out = &image};
-	int r = 0;
-
-	if (j.cmd) {
-		r = read_options(&j, e);
-		if (r == 0)
-			r = take_liveimg(&j, e);
-	} else {
-		r = take_booted(&j, e);
-	}
 	free(j.manifest_name);
-	if (r < 0) {
-		install_image_fini(&image);
+	if (r < 0)
 		return err_wrap(e, r, "image");
-	}
 	*out = image;
+	image = (struct liveimg){0};
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "install/volume.h"
+#include "liveimg/volume.h"
 
 #include <blkid.h>
 #include <errno.h>

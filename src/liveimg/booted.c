@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "install/booted.h"
+#include "liveimg/booted.h"
 
 #include <ctype.h>
 #include <fcntl.h>
@@ -9,7 +9,7 @@
 
 #include "base/file.h"
 #include "base/xalloc.h"
-#include "install/fetch.h"
+#include "liveimg/fetch.h"
 
 #define COPY_IN_MEMORY "/run/initramfs/squashed.img"
 #define SQUASHFS_MAGIC "hsqs"

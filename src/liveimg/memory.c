@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "install/memory.h"
+#include "liveimg/memory.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "install/fetch.h"
+#include "liveimg/fetch.h"
 
 #include <curl/curl.h>
 #include <ifaddrs.h>

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An image from wherever it is, fetched and checked: nothing of it is handed out, or even parsed,
+ * before what pins it was right.  Signature, then manifest, then the digest of the image.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/progress.h"
+#include "image/image.h"
+#include "image/manifest.h"
+#include "liveimg/fetch.h"
+
+/* Of the running system: its *.pem are who may sign.  Where there are any, a signature is needed. */
+#define LIVEIMG_TRUST_FOLDER "/etc/bedplate/trust.d"
+
+struct liveimg_from {
+	const char *where;     /* a path or URL; NULL: the image that this system was booted from */
+	const char *folder;    /* for what is downloaded, the caller's own */
+	const uint8_t *sha256; /* what the image has to have, or NULL */
+	const char *sha256_from; /* who says so, for messages: "FILE:LINE: liveimg: --checksum" */
+	const char *manifest; /* path of the manifest when where is "-"; NULL: beside the image */
+	bool signed_only;     /* also without anchors; then unsigned_ok lifts it */
+	bool unsigned_ok;
+	struct fetch_options fetch;
+};
+
+struct liveimg {
+	struct image *img;
+	struct manifest manifest;
+	char *signer; /* NULL: not signed, or no anchors to check it with */
+	char *origin; /* for people: the URL, or "the medium" */
+};
+
+void liveimg_fini(struct liveimg *l);
+#define autoliveimg auto_with(liveimg_fini) struct liveimg
+
+/*
+ * out starts zeroed.  -EBADMSG: a digest, -EKEYREJECTED: the signature, -EINVAL: of another
+ * architecture, or no image that a node can run; -ENOMEM: does not fit into memory, with numbers;
+ * -ENOENT.
+ */
+int liveimg_get(const struct liveimg_from *spec, struct liveimg *out, struct progress *p,
+	struct err *e) MUST_CHECK;

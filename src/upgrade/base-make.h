@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The new base: a thin snapshot of one that is there, with the blocks that differ written over it.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/progress.h"
+#include "liveimg/get.h"
+
+struct base_job {
+	const char *vg, *pool;
+	const char *base; /* "NAME-VERSION" */
+	const char *like; /* a base of the node that it begins as; NULL: none */
+	const struct liveimg *image;
+	uint64_t limit_bytes; /* that the pool may grow by: more is -ENOSPC; 0: no limit */
+};
+
+struct base_cost {
+	uint64_t changed_bytes; /* blocks of 4096 that differ */
+	uint64_t chunk_bytes;   /* chunks of the pool that they are in: what it will grow by */
+};
+
+/*
+ * What it will take: reads both whole.  out is exact when `like` does not change meanwhile, which a
+ * base never does.
+ */
+int base_measure(const struct base_job *j, struct base_cost *out, struct progress *p, struct err *e)
+	MUST_CHECK;
+/*
+ * Make it, complete, protected and verified, as LVM_TAG_BASE; on failure it is removed again.
+ * cost may be NULL.  Memory: at most 96 MiB.  -EBADMSG: the image is damaged or does not verify;
+ * -ENOSPC; -EEXIST: there is a volume of that name.
+ */
+int base_make(const struct base_job *j, struct base_cost *cost, struct progress *p, struct err *e)
+	MUST_CHECK;

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The new layer: merged out of the old one, complete, with its kernel and entry on /boot. */
+#pragma once
+
+#include "base/err.h"
+#include "base/progress.h"
+#include "upgrade/merge.h"
+#include "upgrade/site.h"
+
+struct layer_job {
+	struct site *site;
+	const char *base, *layer; /* the new ones; the base is there */
+	const uint8_t *root_hash; /* of the new base, 32 bytes */
+	const char *title;        /* of the menu entry */
+	const char *const *tags;  /* more tags for the layer, NULL at the end; may be NULL */
+	const char *fresh;        /* NULL: merge; otherwise a list of paths to keep, see nodectl
+					factory-reset: "" for none, paths with newlines between */
+};
+
+/* LVM_TAG_LAYER; on failure removed again. */
+int layer_make(const struct layer_job *j, struct merge_report *report, struct progress *p,
+	struct err *e) MUST_CHECK;
+/* /boot/LAYER with kernel and initramfs of its base, bedplate.cfg last. */
+int layer_make_bootable(const struct layer_job *j, struct progress *p, struct err *e) MUST_CHECK;

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The verbs that change what a node boots: docs/upgrade.md has the steps, nodectl-upgrade(1) the user's
+ * view.  Each takes the lock, mends what was left behind, runs its hooks, and writes history. */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/progress.h"
+#include "liveimg/get.h"
+#include "upgrade/merge.h"
+#include "upgrade/site.h"
+
+struct upgrade_spec {
+	struct liveimg_from from;
+	bool plan_only, stage, yes;
+	bool allow_downgrade, allow_other_name, allow_running_vms, retry_failed;
+};
+
+/* What will be, or was, done; docs/formats/upgrade.md. */
+struct upgrade_plan {
+	char *from, *to, *base; /* layers; base of "to" */
+	char *old_name, *old_version, *new_name, *new_version;
+	char *signer; /* NULL: none */
+	bool base_is_there, measured;
+	uint64_t write_bytes, pool_growth_bytes, pool_free_bytes, metadata_free_bytes;
+	uint64_t boot_needed_bytes, boot_free_bytes;
+	struct strv packages;      /* "libfoo 1.2 -> 1.3", added, removed */
+	struct strv lost_packages; /* added on this node, not in the new image */
+	struct merge_report merge;
+};
+
+void upgrade_plan_fini(struct upgrade_plan *u);
+#define autoupgradeplan auto_with(upgrade_plan_fini) struct upgrade_plan
+
+/* out: the plan, filled as far as it got.  -ECANCELED: neither plan_only nor yes. */
+int upgrade_run(const struct upgrade_spec *spec, struct upgrade_plan *out, struct progress *p,
+	struct err *e) MUST_CHECK;
+/* Commit what was staged.  *layer: which, the caller's to free.  -ENOENT: nothing is staged. */
+int upgrade_activate(bool allow_running_vms, char **layer, struct err *e) MUST_CHECK;
+
+struct rollback_spec {
+	const char *to; /* NULL: the one that ran before */
+	bool with_var;  /* also /var as it was when "to" was left */
+	bool dry_run;
+};
+
+/* *layer: what boots next, the caller's to free. */
+int rollback_run(const struct rollback_spec *spec, char **layer, struct err *e) MUST_CHECK;
+
+/* A new layer on the running base without what was changed, but for the paths in keep. */
+int factory_reset_run(const struct strv *keep, bool dry_run, char **layer, struct progress *p,
+	struct err *e) MUST_CHECK;
+
+/*
+ * At each boot, before /var is mounted: finish a rollback with /var, take note of a trial that came to
+ * nothing, mend what was cut off.  Never fails the boot: errors are logged.
+ */
+int upgrade_boot(struct err *e) MUST_CHECK;
+/* The running layer is good: default=LAYER, hooks, history, older images go. */
+int upgrade_bless(struct err *e) MUST_CHECK;
+/* It is not: back to the layer before it at the next boot. */
+int upgrade_unbless(const char *why, struct err *e) MUST_CHECK;
