@@ -13,6 +13,7 @@
 #include "boot/entry.h"
 #include "boot/grubenv.h"
 #include "boot/loader.h"
+#include "image/entry-files.h"
 #include "image/image.h"
 #include "install/run.h"
 #include "liveimg/base-write.h"
@@ -114,20 +115,6 @@ static int boot_conf(struct install *in, const char *key, char **value, struct e
 	return 0;
 }
 
-static int write_entry_files(const struct install *in, const struct boot_entry *entry,
-	const struct tree_entry *kernel, const struct tree_entry *initramfs, struct err *e)
-{
-	/* The image's own /boot: in the new root the node's is mounted over it. */
-	int root = target_base_fd(in->target);
-	autofd int kernel_fd = file_open_in_root(root, kernel->path, O_RDONLY, 0, e);
-	if (kernel_fd < 0)
-		return kernel_fd;
-	autofd int initramfs_fd = file_open_in_root(root, initramfs->path, O_RDONLY, 0, e);
-	if (initramfs_fd < 0)
-		return initramfs_fd;
-	return boot_entry_write(target_boot_fd(in->target), entry, kernel_fd, initramfs_fd, e);
-}
-
 /* What an earlier node left on a /boot that is kept has no layer any more. */
 static int remove_old_entries(const struct install *in, struct err *e)
 {
@@ -145,23 +132,20 @@ static int write_entry(struct install *in, const char *cmd_line, struct err *e)
 	static const char *const names[] = {"default", "trial", "tries", NULL};
 	const char *const values[] = {in->layer, NULL, NULL};
 	const struct manifest *m = &in->image.manifest;
-	const struct tree_entry *kernel, *initramfs;
 	autobootentry entry = {
 		.layer = xstrdup(in->layer),
 		.title = xasprintf("%s %s", m->name, m->version),
 		.cmd_line = xstrdup(cmd_line),
 	};
-	int r = image_boot_entries(
-		image_tree(in->image.img), &kernel, &initramfs, &entry.release, e);
+	int boot_fd = target_boot_fd(in->target);
+	int r = remove_old_entries(in, e);
 
-	if (r == 0 && !initramfs)
-		r = err_set(e, ENOENT, "the image has no initramfs of kernel %s", entry.release);
+	/* The image's own /boot: in the new root the node's is mounted over it. */
 	if (r == 0)
-		r = remove_old_entries(in, e);
+		r = entry_files_write(image_tree(in->image.img), target_base_fd(in->target),
+			boot_fd, &entry, e);
 	if (r == 0)
-		r = write_entry_files(in, &entry, kernel, initramfs, e);
-	if (r == 0)
-		r = grubenv_set(target_boot_fd(in->target), names, values, e);
+		r = grubenv_set(boot_fd, names, values, e);
 	return r;
 }
 
