@@ -19,18 +19,8 @@
 #include "liveimg/base-write.h"
 #include "liveimg/booted.h"
 
-#define VERIFY_NAME    TARGET_VERIFY_NAME
 #define CONF_MAX_BYTES (64 * KIB)
 #define GRUB_HASH      "grub.pbkdf2."
-
-static struct base_verity verity_of(const struct manifest *m)
-{
-	return (struct base_verity){
-		.hash_offset = m->verity.hash_offset,
-		.fec_offset = m->verity.fec_offset,
-		.fec_roots = m->verity.fec_roots,
-	};
-}
 
 static int write_base(struct install *in, struct err *e)
 {
@@ -43,34 +33,16 @@ static int write_base(struct install *in, struct err *e)
 	return r < 0 ? err_wrap(e, r, "base '%s'", in->base) : 0;
 }
 
-/* Every block of it once through dm-verity, with the root hash that was signed. */
-static int verify_base(struct install *in, struct err *e)
-{
-	const struct manifest *m = &in->image.manifest;
-	const struct base_verity v = verity_of(m);
-	struct err closing = {0};
-	int r = base_open(in->layout.vg, in->base, &v, m->verity.root_hash, VERIFY_NAME, e);
-
-	if (r < 0)
-		return r;
-	int fd = open("/dev/mapper/" VERIFY_NAME, O_RDONLY | O_CLOEXEC);
-	r = fd < 0 ? err_errno(e, "'/dev/mapper/" VERIFY_NAME "'")
-		   : base_read_verified(fd, m->verity.data_bytes, in->p, e);
-	close_auto(&fd);
-	int closed = base_close(in->layout.vg, in->base, VERIFY_NAME, &closing);
-	if (r == 0 && closed < 0)
-		return err_set(e, -closed, "%s", closing.msg);
-	return r;
-}
-
 static int make_base(struct install *in, struct err *e)
 {
-	const struct base_verity v = verity_of(&in->image.manifest);
+	const struct base_verity v = base_verity_of(&in->image.manifest);
 	int r = write_base(in, e);
 
 	if (r == 0)
 		r = base_protect(in->layout.vg, in->base, &v, e);
-	return r < 0 ? r : verify_base(in, e);
+	if (r == 0)
+		r = base_verify(in->layout.vg, in->base, &in->image.manifest, in->p, e);
+	return r;
 }
 
 static int open_target(struct install *in, struct err *e)
@@ -78,7 +50,7 @@ static int open_target(struct install *in, struct err *e)
 	const struct target_spec spec = {
 		.layout = &in->layout,
 		.layer = in->layer,
-		.verity = verity_of(&in->image.manifest),
+		.verity = base_verity_of(&in->image.manifest),
 		.root_hash = in->image.manifest.verity.root_hash,
 		.dir = INSTALL_TARGET,
 	};
