@@ -27,8 +27,7 @@ static int compare_content(const struct merge *m, struct merge_item *it, struct 
 	bool node_is_old, new_is_old = false, node_is_new = false;
 	int r = merge_same_content(&node, &old, &node_is_old, e);
 
-	/* What nobody has touched on the node is the vendor's: no need to read it. */
-	if (r == 0 && !node_is_old)
+	if (r == 0)
 		r = merge_same_content(&new, &old, &new_is_old, e);
 	if (r == 0 && !node_is_old && !new_is_old)
 		r = merge_same_content(&node, &new, &node_is_new, e);
@@ -166,6 +165,7 @@ static int decide(const struct merge *m, struct merge_item *it, struct err *e)
 		return 0;
 	if (account && (it->node || it->new))
 		return decide_account(m, it, account, e);
+	/* What nobody has touched on the node is the vendor's: no need to read it. */
 	if (!it->upper && it->node == it->old) {
 		it->content = THREE_VENDOR;
 		return 0;

@@ -43,7 +43,7 @@ static bool is_part_of_more(const struct saying *s, const struct merge_item *it)
 {
 	const struct merge_item *parent = &s->m->items[it->parent];
 
-	if (parent == it)
+	if (parent == it || parent->zone != ZONE_CARRIED)
 		return false;
 	if (is_added(it))
 		return is_added(parent);
@@ -96,12 +96,10 @@ static bool has_own_metadata(const struct merge_item *it)
 /* Only the vendor has changed the content. */
 static void say_vendor(struct saying *s, const struct merge_item *it)
 {
+	bool new_content = it->content == THREE_VENDOR && !merge_is_folder(it->new);
+
 	if (it->attr_node)
-		add(s, it,
-			it->content == THREE_VENDOR && !merge_is_folder(it->new) ? MERGE_MERGED
-				: it->attr_new                                   ? MERGE_MERGED
-										 : MERGE_KEPT,
-			NULL);
+		add(s, it, new_content || it->attr_new ? MERGE_MERGED : MERGE_KEPT, NULL);
 	else if (it->attr_equal)
 		add(s, it, MERGE_VENDOR, "the new image has the same");
 	else if (it->forced && it->new)
