@@ -230,10 +230,8 @@ int account_lines_parse(enum account_file file, const char *text, const char *of
 		char *line = strsep(&rest, "\n");
 		size_t len = strlen(line);
 
-		if (len > 0 && line[len - 1] == '\r') {
-			line[len - 1] = '\0';
-			has_returns = true;
-		}
+		for (; len > 0 && line[len - 1] == '\r'; has_returns = true)
+			line[--len] = '\0';
 		const char *wrong = take_line(out, line);
 		if (wrong && notes)
 			strv_take(notes,

@@ -431,7 +431,10 @@ static void follow(struct merge *m, enum kind kind)
 			made.fields[FIELD_NAME] = name;
 			if (kind == GROUPS)
 				made.fields[FIELD_MEMBERS] = owner->fields[FIELD_MEMBERS];
-			account_lines_add(&m->out[file], &made);
+			if (was_here)
+				merge_line(m, file, &made);
+			else
+				account_lines_add(&m->out[file], &made);
 			note(m, "%s '%s' had no line in %s: locked", words[kind], name,
 				account_paths[file]);
 		}
@@ -572,7 +575,8 @@ static void collect_ids(struct merge *m)
 
 	const struct account_lines *users = &m->node[ACC_PASSWD];
 	for (size_t i = 0; i < users->count; i++)
-		if (!account_lines_find_id(&m->node[ACC_GROUP], users->items[i]->gid))
+		if (users->items[i]->gid > 0 &&
+			!account_lines_find_id(&m->node[ACC_GROUP], users->items[i]->gid))
 			id_set_add(&m->lone_gids, users->items[i]->gid, 1);
 	users = &m->new[ACC_PASSWD];
 	for (size_t i = 0; i < users->count; i++) {
