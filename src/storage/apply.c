@@ -251,13 +251,17 @@ static int make_pool(const struct apply *a, struct err *e)
 	autostrv args = {0};
 
 	strv_add(&args, "lvcreate");
-	strv_add(&args, "--type=thin-pool");
+	/* With --type=thin-pool it would not take --errorwhenfull: lvm2 2.03.16. */
+	strv_add(&args, "--thin");
 	strv_take(&args, xasprintf("--size=%" PRIu64 "b", l->pool_bytes));
 	strv_take(&args, xasprintf("--poolmetadatasize=%" PRIu64 "b", l->pool_metadata_bytes));
 	strv_take(&args, xasprintf("--chunksize=%" PRIu64 "b", l->pool_chunk_bytes));
 	strv_add(&args, "--discards=passdown");
 	/* A chunk that is written in part has zeros in the rest. */
 	strv_add(&args, "--zero=y");
+	/* A root file system that waits for room would wait for ever. */
+	strv_add(&args, "--errorwhenfull=y");
+	strv_add(&args, "--poolmetadataspare=y");
 	/*
 	 * LVM writes zeros over all of the metadata and its spare, lest a repair takes up what an
 	 * older pool has left there: gigabytes, for nothing when there cannot be any.

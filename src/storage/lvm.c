@@ -110,6 +110,7 @@ static void add_lv(struct lvm_report *r, const char *vg, const json_t *row)
 		.data_percent = column_percent(row, "data_percent"),
 		.metadata_percent = column_percent(row, "metadata_percent"),
 		.metadata_bytes = column_bytes(row, "lv_metadata_size"),
+		.error_if_full = column_is(row, "lv_when_full", "error"),
 		.profile = column_or_null(row, "lv_profile"),
 		.health = xstrdup(column(row, "lv_health_status")),
 	};
@@ -168,7 +169,7 @@ static int run_report(char **text, struct err *e)
 	cmd_add(&c, "--configreport=lv", "-o",
 		"lv_name,pool_lv,origin,lv_tags,lv_size,lv_layout,lv_active,lv_permissions,"
 		"lv_skip_activation,lv_health_status,data_percent,metadata_percent,"
-		"lv_metadata_size,lv_profile",
+		"lv_metadata_size,lv_profile,lv_when_full",
 		NULL);
 	cmd_add(&c, "--configreport=seg", "-o", "lv_name,discards,seg_monitor", NULL);
 	cmd_add(&c, "--configreport=pvseg", "-o", "pvseg_start", NULL);

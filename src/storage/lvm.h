@@ -37,6 +37,7 @@ struct lvm_lv {
 	uint64_t size_bytes;
 	bool is_pool, is_thin, active, read_only, skips_activation;
 	bool has_discards;       /* pool: passes discards down */
+	bool error_if_full;      /* pool */
 	double data_percent;     /* < 0: unknown */
 	double metadata_percent; /* pool; < 0: unknown */
 	uint64_t metadata_bytes; /* pool */
