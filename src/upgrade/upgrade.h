@@ -85,7 +85,10 @@ int factory_reset_run(const struct strv *keep, bool dry_run, char **layer, struc
  * nothing, mend what was cut off.  Never fails the boot: errors are logged.
  */
 int upgrade_boot(struct err *e) MUST_CHECK;
-/* The running layer is good: default=LAYER, hooks, history, older images go. */
+/*
+ * The running layer is good: default=LAYER, history, older images go.  1: it was the default already;
+ * -EINVAL: it is not on trial.
+ */
 int upgrade_bless(struct err *e) MUST_CHECK;
-/* It is not: back to the layer before it at the next boot. */
+/* It is not: back to the layer before it at the next boot.  -EINVAL: it is not on trial. */
 int upgrade_unbless(const char *why, struct err *e) MUST_CHECK;
