@@ -545,7 +545,8 @@ static void a_proxy_is_used(void **state)
 
 #define WITH_SERVER(fn) cmocka_unit_test_setup_teardown(fn, start_server, stop_server)
 
-int main(void)
+/* An argument is the pattern of the tests that are meant. */
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(folders_of_builds_and_media),
@@ -564,5 +565,7 @@ int main(void)
 		WITH_SERVER(a_proxy_is_used),
 	};
 
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
