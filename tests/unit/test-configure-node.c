@@ -102,8 +102,8 @@ static void assert_cmd_line(
 	autoptr(ks_doc) doc = parse(ks);
 	const struct node_config c = {.doc = doc, .manifest = &m, .layer = "n-1+1"};
 	autofree char *got = node_cmd_line(&c, image, running);
-	autofree char *all = xasprintf(
-		"bedplate.layer=n-1+1 bedplate.roothash=ab%062d%s%s", 0, *want ? " " : "", want);
+	autofree char *all = xasprintf("bedplate.layer=n-1+1 bedplate.roothash=ab%062d%s%s%s", 0,
+		strstr(want, "panic=") ? "" : " panic=30", *want ? " " : "", want);
 
 	assert_string_equal(got, all);
 }
@@ -118,6 +118,8 @@ static void command_line_is_put_together(void **state)
 		"console=tty0 console=ttyS0,115200 quiet",
 		"BOOT_IMAGE=/x console=ttyS0,115200 console=tty0 rd.live.image root=live:x",
 		"mitigations=auto quiet console=ttyS0,115200 console=tty0");
+	assert_cmd_line("bootloader --append=panic=0\n", "x", NULL, "x panic=0");
+	assert_cmd_line("", "panic=5 x", NULL, "panic=5 x");
 	/* Quotes are kept where they are needed, what is ours stays ours. */
 	assert_cmd_line("bootloader --append='dyndbg=\"file a.c +p\" bedplate.layer=x "
 			"bedplate.roothash=00 a=$(b)'\n",
