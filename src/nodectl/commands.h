@@ -6,6 +6,7 @@
 
 extern const struct cli_command cmd_banner;
 extern const struct cli_command cmd_boot_install;
+extern const struct cli_command cmd_boot_volumes;
 extern const struct cli_command cmd_check;
 extern const struct cli_command cmd_info;
 extern const struct cli_command cmd_install;

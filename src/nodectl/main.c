@@ -12,6 +12,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_reinstall,
 	&cmd_uninstall,
 	&cmd_boot_install,
+	&cmd_boot_volumes,
 };
 
 static const struct cli_program program = {
