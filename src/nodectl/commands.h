@@ -10,6 +10,7 @@ extern const struct cli_command cmd_bless;
 extern const struct cli_command cmd_boot_early;
 extern const struct cli_command cmd_boot_health;
 extern const struct cli_command cmd_boot_install;
+extern const struct cli_command cmd_boot_volumes;
 extern const struct cli_command cmd_check;
 extern const struct cli_command cmd_factory_reset;
 extern const struct cli_command cmd_health;

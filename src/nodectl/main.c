@@ -21,6 +21,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_boot_install,
 	&cmd_boot_early,
 	&cmd_boot_health,
+	&cmd_boot_volumes,
 };
 
 static const struct cli_program program = {
