@@ -130,6 +130,7 @@ static void add_segment(struct lvm_report *r, const char *vg, const json_t *row)
 			!str_eq(lv->name, column(row, "lv_name")))
 			continue;
 		lv->has_discards = column_is(row, "discards", "passdown");
+		lv->chunk_bytes = column_bytes(row, "chunk_size");
 		lv->monitored = column_is(row, "seg_monitor", "monitored");
 	}
 }
@@ -171,7 +172,7 @@ static int run_report(char **text, struct err *e)
 		"lv_skip_activation,lv_health_status,data_percent,metadata_percent,"
 		"lv_metadata_size,lv_profile,lv_when_full",
 		NULL);
-	cmd_add(&c, "--configreport=seg", "-o", "lv_name,discards,seg_monitor", NULL);
+	cmd_add(&c, "--configreport=seg", "-o", "lv_name,discards,seg_monitor,chunk_size", NULL);
 	cmd_add(&c, "--configreport=pvseg", "-o", "pvseg_start", NULL);
 	return cmd_output(&c, text, e);
 }

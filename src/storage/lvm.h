@@ -41,6 +41,7 @@ struct lvm_lv {
 	double data_percent;     /* < 0: unknown */
 	double metadata_percent; /* pool; < 0: unknown */
 	uint64_t metadata_bytes; /* pool */
+	uint64_t chunk_bytes;    /* pool */
 	bool monitored;          /* pool: by dmeventd */
 	char *profile;           /* of its metadata, or NULL */
 	char *health;            /* "" when well; else lvm's words: "failed", "out_of_data" */

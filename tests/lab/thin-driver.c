@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "storage/thin.h"
+#include "upgrade/base-make.h"
 
 static uint64_t number(const char *text)
 {
@@ -61,6 +62,45 @@ static int drop(char *const args[], struct err *e)
 	return thin_remove(args[0], args[1], e);
 }
 
+/* VG POOL BASE LIKE|- FOLDER-OF-IMAGE LIMIT */
+static int with_image(char *const args[],
+	int (*run)(const struct base_job *j, struct base_cost *cost, struct progress *p,
+		struct err *e),
+	struct err *e)
+{
+	const struct liveimg_from from = {.where = args[4], .folder = "/run"};
+	autoliveimg image = {0};
+	const struct base_job j = {
+		.vg = args[0],
+		.pool = args[1],
+		.base = args[2],
+		.like = str_eq(args[3], "-") ? NULL : args[3],
+		.image = &image,
+		.limit_bytes = number(args[5]),
+	};
+	struct base_cost cost = {0};
+	struct progress p;
+	int r = liveimg_get(&from, &image, NULL, e);
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	progress_init_json(&p, stdout);
+	if (r == 0)
+		r = run(&j, &cost, &p, e);
+	if (r == 0)
+		printf("cost %" PRIu64 " %" PRIu64 "\n", cost.changed_bytes, cost.chunk_bytes);
+	return r;
+}
+
+static int make(char *const args[], struct err *e)
+{
+	return with_image(args, base_make, e);
+}
+
+static int measure(char *const args[], struct err *e)
+{
+	return with_image(args, base_measure, e);
+}
+
 static const struct {
 	const char *name;
 	int args;
@@ -72,6 +112,8 @@ static const struct {
 	{"snapshot", 4, snapshot},
 	{"accept", 5, accept},
 	{"remove", 2, drop},
+	{"make", 6, make},
+	{"measure", 6, measure},
 };
 
 int main(int argc, char *argv[])
