@@ -46,6 +46,7 @@ static int run(const void *parsed, char *const args[], struct progress *p, struc
 	const struct options *o = parsed;
 	autonodestate state = {0};
 	autocheckresult result = {0};
+	autostrv notices = {0};
 	struct err save = {0};
 
 	(void)args;
@@ -61,7 +62,8 @@ static int run(const void *parsed, char *const args[], struct progress *p, struc
 	if (o->only.count > 0 && check_select(&result, &o->only, e) < 0)
 		return CLI_WRONG_USE;
 	show(o, &result);
-	if (o->only.count == 0 && node_result_save(&result, &save) < 0)
+	node_notices(&state, &notices);
+	if (o->only.count == 0 && node_result_save(&result, &notices, &save) < 0)
 		log_warning("the result is not kept for 'nodectl motd': %s", save.msg);
 	return result.status == CHECK_FAILED ? CLI_FAILED : 0;
 }

@@ -62,7 +62,7 @@ static int bring_back(const struct lvm_lv *var, const struct lvm_lv *snapshot, s
 
 	if (r < 0)
 		return err_set(e, EBUSY, "'%s' is in use: %s", volume, own.msg);
-	r = lvm_run(e, "lvconvert", "--yes", "--merge", from, NULL);
+	r = lvm_run(e, "lvconvert", "--merge", from, NULL);
 	/* Without it there is no /var at all, whatever became of the merge. */
 	if (lvm_run(&own, "lvchange", "--ignoreactivationskip", "--activate=y", volume, NULL) < 0)
 		log_warning("activating '%s': %s", volume, own.msg);
