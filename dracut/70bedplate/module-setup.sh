@@ -14,21 +14,25 @@ depends() {
 
 installkernel() {
 	hostonly='' instmods dm_mod dm-thin-pool dm-verity ext4 overlay isofs vfat
+	# Of a trial boot, before udev of the real root finds more of them.
+	hostonly='' instmods softdog i6300esb iTCO_wdt sp5100_tco wdat_wdt
 }
 
 install() {
 	local unit
 
 	inst_multiple lvm dmsetup veritysetup thin_check e2fsck sha256sum \
-		cat dd mkdir mount mountpoint readlink reboot rm sleep stat tail timeout umount
+		cat dd mkdir modprobe mount mountpoint readlink reboot rm sleep stat tail timeout umount
 	inst_simple "$moddir/lib.sh" /usr/lib/bedplate/lib.sh
 	inst_script "$moddir/mount-root.sh" /usr/lib/bedplate/mount-root
 	inst_script "$moddir/check-medium.sh" /usr/lib/bedplate/check-medium
-	for unit in bedplate-root.service bedplate-check.service; do
+	inst_binary /usr/lib/bedplate/trial-deadline
+	for unit in bedplate-root.service bedplate-check.service bedplate-trial.service; do
 		inst_simple "$moddir/$unit" "$systemdsystemunitdir/$unit"
 	done
 	$SYSTEMCTL -q --root "$initdir" add-requires initrd-root-fs.target bedplate-root.service
 	$SYSTEMCTL -q --root "$initdir" add-wants initrd.target bedplate-check.service
+	$SYSTEMCTL -q --root "$initdir" add-wants sysinit.target bedplate-trial.service
 	# Without root= it would take a partition that looks like a root for ours.
 	rm -f "$initdir$systemdutildir/system-generators/systemd-gpt-auto-generator"
 }

@@ -14,6 +14,8 @@ mapper=bedplate-base
 # Below this a layer is full: systemd could not even write its machine-id.
 free_min_bytes=1048576
 free_min_inodes=16
+trial_seconds=30
+watchdog_seconds=120
 
 # fail WHAT LINE...: say what is wrong and what can be done, and give up.
 fail() {
@@ -25,7 +27,25 @@ fail() {
 		done
 	} >$run/why
 	tell $run/why
+	[ -z "$trial" ] || return_to_layer_before
 	exit 1
+}
+
+# Whoever started this trial may be far away, and the layer before it is still there.
+return_to_layer_before() {
+	echo "This was a trial of layer '$trial': the node returns to the layer before it" \
+		"in $trial_seconds seconds." >$run/why
+	tell $run/why
+	sleep $trial_seconds
+	reboot -f || reboot -ff
+}
+
+# A trial in which systemd or the kernel hangs ends by a watchdog; systemd of the real root reads this.
+start_watchdog() {
+	[ -c /dev/watchdog0 ] || modprobe softdog || return 0
+	mkdir -p /run/systemd/system.conf.d
+	printf '[Manager]\nRuntimeWatchdogSec=%s\n' $watchdog_seconds \
+		>/run/systemd/system.conf.d/00-bedplate-trial.conf
 }
 
 # ran COMMAND...: its output goes to the journal, the last line of it into $said when it fails.
@@ -240,6 +260,9 @@ mkdir -p $run/base $run/layer
 layer=$(getarg bedplate.layer=)
 base=${layer%+*}
 hash=$(getarg bedplate.roothash=)
+# The menu may name a trial and boot something else.
+trial=$(getarg bedplate.trial=)
+[ "$trial" = "$layer" ] || trial=
 stateless=
 ! getargbool 0 bedplate.stateless || stateless=yes
 [ -n "$hash" ] || fail "the kernel command line has no bedplate.roothash=" "$other_entry"
@@ -251,5 +274,6 @@ open_base
 mount_base
 mount_layer
 mount_root
+[ -z "$trial" ] || start_watchdog
 rm -f $run/why $run/output $run/volumes $run/list
 echo "root is layer '$vg/$layer'${stateless:+ (not used: stateless)} over base '$vg/$base'"

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/interrupt.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
 
 static volatile sig_atomic_t caught;
+static unsigned deferred;
 
 static void note(int number)
 {
@@ -27,15 +29,26 @@ void interrupt_catch(void)
 
 bool interrupt_pending(void)
 {
-	return caught != 0;
+	return caught != 0 && deferred == 0;
 }
 
 int interrupt_check(struct err *e)
 {
-	if (!caught)
+	if (!interrupt_pending())
 		return 0;
 	return err_set(e, EINTR, "interrupted by %s",
 		caught == SIGTERM          ? "SIGTERM"
 			: caught == SIGHUP ? "SIGHUP"
 					   : "Ctrl-C");
+}
+
+void interrupt_defer(void)
+{
+	deferred++;
+}
+
+void interrupt_resume(void)
+{
+	assert(deferred > 0);
+	deferred--;
 }

@@ -16,3 +16,10 @@ void interrupt_catch(void);
 bool interrupt_pending(void);
 /* -EINTR once a signal came. */
 int interrupt_check(struct err *e) MUST_CHECK;
+
+/*
+ * Between these nothing is interrupted, also not by a signal that came before: for taking back what
+ * was begun.  They nest.
+ */
+void interrupt_defer(void);
+void interrupt_resume(void);

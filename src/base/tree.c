@@ -134,6 +134,23 @@ void tree_drop(struct tree *t, const char *path)
 	tree_sort(t);
 }
 
+void tree_keep(
+	struct tree *t, bool (*want)(const struct tree_entry *en, const void *ctx), const void *ctx)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < t->count; i++) {
+		struct tree_entry *en = &t->entries[i];
+
+		if (want(en, ctx))
+			t->entries[kept++] = *en;
+		else
+			entry_fini(en);
+	}
+	t->count = kept;
+	tree_sort(t);
+}
+
 void tree_clamp_times(struct tree *t, int64_t latest)
 {
 	for (size_t i = 0; i < t->count; i++)

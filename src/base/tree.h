@@ -67,6 +67,10 @@ void tree_sort(struct tree *t);
 /* Take out a path, without a leading '/', and all below it.  Fine when there is none. */
 void tree_drop(struct tree *t, const char *path);
 
+/* Take out what is not wanted, one by one: whoever keeps something keeps the folders on its way. */
+void tree_keep(struct tree *t, bool (*want)(const struct tree_entry *en, const void *ctx),
+	const void *ctx);
+
 /* No entry is younger than latest (seconds since 1970): what a build writes has no time of its own. */
 void tree_clamp_times(struct tree *t, int64_t latest);
 

@@ -24,6 +24,11 @@ void *xrealloc(void *p, size_t size)
 	return checked(realloc(p, size));
 }
 
+void *xaligned(size_t align, size_t size)
+{
+	return memset(checked(aligned_alloc(align, size)), 0, size);
+}
+
 char *xstrdup(const char *s)
 {
 	return checked(strdup(s));

@@ -13,6 +13,8 @@
 
 void *xcalloc(size_t n, size_t size) MUST_CHECK;
 void *xrealloc(void *p, size_t size) MUST_CHECK;
+/* Zeros; size is a multiple of align, which is a power of two. */
+void *xaligned(size_t align, size_t size) MUST_CHECK;
 char *xstrdup(const char *s) MUST_CHECK;
 char *xvasprintf(const char *fmt, va_list ap) MUST_CHECK PRINTF(1, 0);
 char *xstrndup(const char *s, size_t len) MUST_CHECK;

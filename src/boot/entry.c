@@ -256,3 +256,11 @@ int boot_entries_read(int boot_fd, struct boot_entries *out, struct err *e)
 	}
 	return 0;
 }
+
+const struct boot_entry *boot_entries_find(const struct boot_entries *b, const char *layer)
+{
+	for (size_t i = 0; i < b->count; i++)
+		if (str_eq(b->items[i].layer, layer))
+			return &b->items[i];
+	return NULL;
+}

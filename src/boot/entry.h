@@ -45,6 +45,8 @@ int boot_entry_write(int boot_fd, const struct boot_entry *entry, int kernel_fd,
 int boot_entry_remove(int boot_fd, const char *layer, struct err *e) MUST_CHECK;
 /* out starts zeroed.  One that cannot be parsed is left out with a warning. */
 int boot_entries_read(int boot_fd, struct boot_entries *out, struct err *e) MUST_CHECK;
+/* NULL: there is none. */
+const struct boot_entry *boot_entries_find(const struct boot_entries *b, const char *layer);
 
 /* An fs-wide flush that GRUB sees too: it does not replay ext4's journal. */
 int boot_sync(int boot_fd, struct err *e) MUST_CHECK;

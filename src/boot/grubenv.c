@@ -10,14 +10,49 @@
 #include "base/str.h"
 #include "base/xalloc.h"
 #include "boot/entry.h"
+#include "boot/grubenv-block.h"
 
-#define BLOCK_BYTES 1024
-#define MARK        "# GRUB Environment Block\n"
+#define MARK "# GRUB Environment Block\n"
+
+/* The end of a line: a newline that is not escaped. */
+static size_t line_length(const char *line)
+{
+	size_t n = 0;
+
+	while (line[n] && line[n] != '\n')
+		n += line[n] == '\\' && line[n + 1] ? 2 : 1;
+	return n;
+}
+
+static bool is_whole(const char *lines)
+{
+	while (*lines) {
+		lines += line_length(lines);
+		if (*lines++ != '\n')
+			return false;
+	}
+	return true;
+}
+
+int grubenv_block_parse(const char *block, size_t len, char **lines, struct err *e)
+{
+	if (len != GRUBENV_BYTES || memcmp(block, MARK, strlen(MARK)) != 0 ||
+		memchr(block, '\0', len))
+		return err_set(e, EBADMSG, "not an environment block of GRUB");
+	while (block[len - 1] == '#')
+		len--;
+	autofree char *text = xstrndup(block, len);
+	/* What is added would become a part of it. */
+	if (!is_whole(text))
+		return err_set(e, EBADMSG, "the last line of the environment block is cut off");
+	*lines = take_ptr(text);
+	return 0;
+}
 
 /* The block's text without its fill, as a string; *block_fd is the open file, -1 when missing. */
 static int load(int boot_fd, int flags, int *block_fd, char **text, struct err *e)
 {
-	char block[BLOCK_BYTES + 1];
+	char block[GRUBENV_BYTES + 1];
 	autofd int fd = file_open_beneath(boot_fd, GRUBENV_PATH, flags, e);
 
 	if (fd == -ENOENT) {
@@ -30,26 +65,11 @@ static int load(int boot_fd, int flags, int *block_fd, char **text, struct err *
 	ssize_t n = pread(fd, block, sizeof(block), 0);
 	if (n < 0)
 		return err_errno(e, "reading");
-	if (n != BLOCK_BYTES || !str_starts(block, MARK) || memchr(block, '\0', BLOCK_BYTES))
-		return err_set(e, EBADMSG, "not an environment block of GRUB");
-	size_t len = BLOCK_BYTES;
-	while (block[len - 1] == '#')
-		len--;
-	if (block[len - 1] != '\n')
-		return err_set(e, EBADMSG, "the last line of the environment block is cut off");
-	*text = xstrndup(block, len);
+	int r = grubenv_block_parse(block, (size_t)n, text, e);
+	if (r < 0)
+		return r;
 	*block_fd = take_fd(&fd);
 	return 0;
-}
-
-/* The end of a line: a newline that is not escaped. */
-static size_t line_length(const char *line)
-{
-	size_t n = 0;
-
-	while (line[n] && line[n] != '\n')
-		n += line[n] == '\\' && line[n + 1] ? 2 : 1;
-	return n;
 }
 
 static bool is_of(const char *line, const char *name)
@@ -71,16 +91,11 @@ static char *unescape(const char *value, size_t len)
 	return strbuf_take(&out);
 }
 
-int grubenv_get(int boot_fd, const char *name, char **value, struct err *e)
+char *grubenv_block_value(const char *lines, const char *name)
 {
-	autofree char *text = NULL;
-	autofd int fd = -1;
 	char *found = NULL;
-	int r = load(boot_fd, O_RDONLY, &fd, &text, e);
 
-	if (r < 0)
-		return err_wrap(e, r, "'/boot/%s'", GRUBENV_PATH);
-	for (const char *line = text; *line;) {
+	for (const char *line = lines; *line;) {
 		size_t len = line_length(line);
 
 		if (is_of(line, name)) {
@@ -91,7 +106,18 @@ int grubenv_get(int boot_fd, const char *name, char **value, struct err *e)
 		}
 		line += len + (line[len] == '\n');
 	}
-	*value = found;
+	return found;
+}
+
+int grubenv_get(int boot_fd, const char *name, char **value, struct err *e)
+{
+	autofree char *text = NULL;
+	autofd int fd = -1;
+	int r = load(boot_fd, O_RDONLY, &fd, &text, e);
+
+	if (r < 0)
+		return err_wrap(e, r, "'/boot/%s'", GRUBENV_PATH);
+	*value = grubenv_block_value(text, name);
 	return 0;
 }
 
@@ -114,11 +140,10 @@ static void add_value(struct strbuf *out, const char *name, const char *value)
 	strbuf_putc(out, '\n');
 }
 
-/* Exactly BLOCK_BYTES. */
-static int make_block(const char *text, const char *const names[], const char *const values[],
+int grubenv_block_format(const char *lines, const char *const names[], const char *const values[],
 	struct strbuf *out, struct err *e)
 {
-	for (const char *line = text; *line;) {
+	for (const char *line = lines; *line;) {
 		size_t len = line_length(line);
 
 		len += line[len] == '\n';
@@ -129,10 +154,10 @@ static int make_block(const char *text, const char *const names[], const char *c
 	for (size_t i = 0; names[i]; i++)
 		if (values[i])
 			add_value(out, names[i], values[i]);
-	if (out->len > BLOCK_BYTES)
+	if (out->len > GRUBENV_BYTES)
 		return err_set(e, ENOSPC, "%zu bytes do not fit into GRUB's environment of %d",
-			out->len, BLOCK_BYTES);
-	while (out->len < BLOCK_BYTES)
+			out->len, GRUBENV_BYTES);
+	while (out->len < GRUBENV_BYTES)
 		strbuf_putc(out, '#');
 	return 0;
 }
@@ -168,8 +193,19 @@ int grubenv_set(int boot_fd, const char *const names[], const char *const values
 	int r = load(boot_fd, O_RDWR, &fd, &text, e);
 
 	if (r == 0)
-		r = make_block(text, names, values, &block, e);
+		r = grubenv_block_format(text, names, values, &block, e);
 	if (r == 0)
 		r = fd < 0 ? create(boot_fd, &block, e) : overwrite(fd, &block, e);
+	return r < 0 ? err_wrap(e, r, "'/boot/%s'", GRUBENV_PATH) : 0;
+}
+
+int grubenv_reset(int boot_fd, struct err *e)
+{
+	static const char *const none[] = {NULL};
+	autostrbuf block = {0};
+	int r = grubenv_block_format(MARK, none, none, &block, e);
+
+	if (r == 0)
+		r = create(boot_fd, &block, e);
 	return r < 0 ? err_wrap(e, r, "'/boot/%s'", GRUBENV_PATH) : 0;
 }

@@ -19,3 +19,5 @@ int grubenv_get(int boot_fd, const char *name, char **value, struct err *e) MUST
  */
 int grubenv_set(int boot_fd, const char *const names[], const char *const values[], struct err *e)
 	MUST_CHECK;
+/* An empty block in the place of whatever is there. */
+int grubenv_reset(int boot_fd, struct err *e) MUST_CHECK;

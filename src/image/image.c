@@ -105,27 +105,35 @@ static bool has_squashfs_magic(struct source *s)
 		memcmp(magic, "hsqs", sizeof(magic)) == 0;
 }
 
-int image_open(const char *path, struct image **out, struct err *e)
+int image_open_source(struct source *file, const char *name, struct image **out, struct err *e)
 {
 	autoptr(image) img = xcalloc(1, sizeof(*img));
+
+	img->path = xstrdup(name);
+	img->file = file;
+	int r = has_squashfs_magic(img->file) ? open_squashfs(img, e) : open_ext4(img, e);
+	if (r < 0)
+		return err_wrap(e, r, "'%s'", img->path);
+	*out = take_ptr(img);
+	return 0;
+}
+
+int image_open(const char *path, struct image **out, struct err *e)
+{
+	autofree char *found = NULL;
+	struct source *file = NULL;
 	struct stat st;
 	int r = 0;
 
 	if (stat(path, &st) < 0)
 		return err_errno(e, "'%s'", path);
-	if (S_ISDIR(st.st_mode))
-		r = find_in_folder(path, &img->path, e);
-	else
-		img->path = xstrdup(path);
+	if (S_ISDIR(st.st_mode)) {
+		r = find_in_folder(path, &found, e);
+		path = found;
+	}
 	if (r == 0)
-		r = source_open_path(img->path, &img->file, e);
-	if (r < 0)
-		return r;
-	r = has_squashfs_magic(img->file) ? open_squashfs(img, e) : open_ext4(img, e);
-	if (r < 0)
-		return err_wrap(e, r, "'%s'", img->path);
-	*out = take_ptr(img);
-	return 0;
+		r = source_open_path(path, &file, e);
+	return r < 0 ? r : image_open_source(file, path, out, e);
 }
 
 const char *image_path(const struct image *img)

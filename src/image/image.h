@@ -31,6 +31,10 @@ struct image;
  * it is no image or a damaged one.
  */
 int image_open(const char *path, struct image **out, struct err *e) MUST_CHECK;
+/* The same out of anything that can be read; name is its path for messages.  Takes over file, also on
+ * failure. */
+int image_open_source(struct source *file, const char *name, struct image **out, struct err *e)
+	MUST_CHECK;
 void image_free(struct image *img);
 DEFINE_AUTOPTR(image, image_free)
 

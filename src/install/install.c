@@ -6,7 +6,6 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -19,8 +18,9 @@
 #include "liveimg/booted.h"
 #include "liveimg/memory.h"
 #include "sys/chroot.h"
+#include "upgrade/site-lock.h"
+#include "upgrade/site.h"
 
-#define LOCK_PATH   INSTALL_FOLDER "/lock"
 #define REPO_LINK   "/run/install/repo"
 #define WORK_BYTES  (192 * MIB)
 #define NOT_WITHOUT "nothing was written; add --yes to "
@@ -285,21 +285,15 @@ static int uninstall(struct install *in, enum install_end *end, struct err *e)
 	return 0;
 }
 
-/* Two installers at once would be the end of both. */
+/* Two installers at once would be the end of both, and so would an upgrade meanwhile. */
 static int lock(int *out, struct err *e)
 {
-	int r = file_make_folder(INSTALL_FOLDER, 0700, e);
+	int fd = site_lock(SITE_LOCK_PATH, e);
 
-	if (r < 0)
-		return r;
-	autofd int fd = open(LOCK_PATH, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return err_errno(e, "'" LOCK_PATH "'");
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK ? err_set(e, EBUSY, "another install is running")
-					    : err_errno(e, "'" LOCK_PATH "'");
-	*out = take_fd(&fd);
-	return 0;
+		return fd;
+	*out = fd;
+	return file_make_folder(INSTALL_FOLDER, 0700, e);
 }
 
 static int open_log(struct install *in, struct err *e)

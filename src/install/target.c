@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "base/xalloc.h"
+#include "liveimg/base-write.h"
 #include "sys/verity.h"
 
 #define BUSY_TRIES    50
@@ -198,7 +199,7 @@ static int open_all(struct target *t, const struct target_spec *spec, struct err
 
 int target_drop_leftovers(struct err *e)
 {
-	static const char *const names[] = {TARGET_MAPPER_NAME, TARGET_VERIFY_NAME};
+	static const char *const names[] = {TARGET_MAPPER_NAME, BASE_VERIFY_NAME};
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		autofree char *path = xasprintf("/dev/mapper/%s", names[i]);

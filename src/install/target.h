@@ -25,7 +25,6 @@ struct target_spec {
 struct target;
 
 #define TARGET_MAPPER_NAME "bedplate-target" /* the base of an open target */
-#define TARGET_VERIFY_NAME "bedplate-verify" /* a base that is read back */
 
 /*
  * Close what an installer that was killed has left open: it would keep the disks in use.  Only with

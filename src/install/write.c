@@ -13,23 +13,14 @@
 #include "boot/entry.h"
 #include "boot/grubenv.h"
 #include "boot/loader.h"
+#include "image/entry-files.h"
 #include "image/image.h"
 #include "install/run.h"
 #include "liveimg/base-write.h"
 #include "liveimg/booted.h"
 
-#define VERIFY_NAME    TARGET_VERIFY_NAME
 #define CONF_MAX_BYTES (64 * KIB)
 #define GRUB_HASH      "grub.pbkdf2."
-
-static struct base_verity verity_of(const struct manifest *m)
-{
-	return (struct base_verity){
-		.hash_offset = m->verity.hash_offset,
-		.fec_offset = m->verity.fec_offset,
-		.fec_roots = m->verity.fec_roots,
-	};
-}
 
 static int write_base(struct install *in, struct err *e)
 {
@@ -42,34 +33,16 @@ static int write_base(struct install *in, struct err *e)
 	return r < 0 ? err_wrap(e, r, "base '%s'", in->base) : 0;
 }
 
-/* Every block of it once through dm-verity, with the root hash that was signed. */
-static int verify_base(struct install *in, struct err *e)
-{
-	const struct manifest *m = &in->image.manifest;
-	const struct base_verity v = verity_of(m);
-	struct err closing = {0};
-	int r = base_open(in->layout.vg, in->base, &v, m->verity.root_hash, VERIFY_NAME, e);
-
-	if (r < 0)
-		return r;
-	int fd = open("/dev/mapper/" VERIFY_NAME, O_RDONLY | O_CLOEXEC);
-	r = fd < 0 ? err_errno(e, "'/dev/mapper/" VERIFY_NAME "'")
-		   : base_read_verified(fd, m->verity.data_bytes, in->p, e);
-	close_auto(&fd);
-	int closed = base_close(in->layout.vg, in->base, VERIFY_NAME, &closing);
-	if (r == 0 && closed < 0)
-		return err_set(e, -closed, "%s", closing.msg);
-	return r;
-}
-
 static int make_base(struct install *in, struct err *e)
 {
-	const struct base_verity v = verity_of(&in->image.manifest);
+	const struct base_verity v = base_verity_of(&in->image.manifest);
 	int r = write_base(in, e);
 
 	if (r == 0)
 		r = base_protect(in->layout.vg, in->base, &v, e);
-	return r < 0 ? r : verify_base(in, e);
+	if (r == 0)
+		r = base_verify(in->layout.vg, in->base, &in->image.manifest, in->p, e);
+	return r;
 }
 
 static int open_target(struct install *in, struct err *e)
@@ -77,7 +50,7 @@ static int open_target(struct install *in, struct err *e)
 	const struct target_spec spec = {
 		.layout = &in->layout,
 		.layer = in->layer,
-		.verity = verity_of(&in->image.manifest),
+		.verity = base_verity_of(&in->image.manifest),
 		.root_hash = in->image.manifest.verity.root_hash,
 		.dir = INSTALL_TARGET,
 	};
@@ -114,20 +87,6 @@ static int boot_conf(struct install *in, const char *key, char **value, struct e
 	return 0;
 }
 
-static int write_entry_files(const struct install *in, const struct boot_entry *entry,
-	const struct tree_entry *kernel, const struct tree_entry *initramfs, struct err *e)
-{
-	/* The image's own /boot: in the new root the node's is mounted over it. */
-	int root = target_base_fd(in->target);
-	autofd int kernel_fd = file_open_in_root(root, kernel->path, O_RDONLY, 0, e);
-	if (kernel_fd < 0)
-		return kernel_fd;
-	autofd int initramfs_fd = file_open_in_root(root, initramfs->path, O_RDONLY, 0, e);
-	if (initramfs_fd < 0)
-		return initramfs_fd;
-	return boot_entry_write(target_boot_fd(in->target), entry, kernel_fd, initramfs_fd, e);
-}
-
 /* What an earlier node left on a /boot that is kept has no layer any more. */
 static int remove_old_entries(const struct install *in, struct err *e)
 {
@@ -145,23 +104,20 @@ static int write_entry(struct install *in, const char *cmd_line, struct err *e)
 	static const char *const names[] = {"default", "trial", "tries", NULL};
 	const char *const values[] = {in->layer, NULL, NULL};
 	const struct manifest *m = &in->image.manifest;
-	const struct tree_entry *kernel, *initramfs;
 	autobootentry entry = {
 		.layer = xstrdup(in->layer),
 		.title = xasprintf("%s %s", m->name, m->version),
 		.cmd_line = xstrdup(cmd_line),
 	};
-	int r = image_boot_entries(
-		image_tree(in->image.img), &kernel, &initramfs, &entry.release, e);
+	int boot_fd = target_boot_fd(in->target);
+	int r = remove_old_entries(in, e);
 
-	if (r == 0 && !initramfs)
-		r = err_set(e, ENOENT, "the image has no initramfs of kernel %s", entry.release);
+	/* The image's own /boot: in the new root the node's is mounted over it. */
 	if (r == 0)
-		r = remove_old_entries(in, e);
+		r = entry_files_write(
+			image_tree(in->image.img), target_base_fd(in->target), boot_fd, &entry, e);
 	if (r == 0)
-		r = write_entry_files(in, &entry, kernel, initramfs, e);
-	if (r == 0)
-		r = grubenv_set(target_boot_fd(in->target), names, values, e);
+		r = grubenv_set(boot_fd, names, values, e);
 	return r;
 }
 

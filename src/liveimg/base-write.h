@@ -14,6 +14,7 @@
 #include "base/progress.h"
 #include "image/image.h"
 #include "image/manifest.h"
+#include "storage/apply.h"
 
 /*
  * device_fd is a volume of at least manifest->rootfs.size_bytes that reads as zeros.  Everything is
@@ -30,3 +31,14 @@ int base_write(struct image *img, const struct manifest *manifest, int device_fd
  */
 int base_read_verified(int mapper_fd, uint64_t size_bytes, struct progress *p, struct err *e)
 	MUST_CHECK;
+
+#define BASE_VERIFY_NAME "bedplate-verify" /* of /dev/mapper, a base that is read back */
+
+struct base_verity base_verity_of(const struct manifest *m);
+
+/*
+ * The same with a base that is protected, by the root hash that was signed: opened, read, closed.
+ * -EKEYREJECTED: it has another root hash.
+ */
+int base_verify(const char *vg, const char *base, const struct manifest *m, struct progress *p,
+	struct err *e) MUST_CHECK;

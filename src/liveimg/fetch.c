@@ -7,6 +7,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "base/interrupt.h"
@@ -21,6 +22,7 @@
 #define REDIRECTS_MAX   5L
 #define ATTEMPTS        5
 #define NETWORK_SECONDS 90
+#define HASH_BYTES      (256 * KIB)
 /* A connection that brought at least this much was no failed attempt. */
 #define GOOD_BYTES (1 * MIB)
 
@@ -348,6 +350,12 @@ static int error_code(CURLcode code, long status)
 	return EIO;
 }
 
+/* What is there already is not the beginning of what the server has. */
+static bool is_beyond_end(const struct transfer *t, CURLcode code, long status)
+{
+	return t->resumes && code == CURLE_HTTP_RETURNED_ERROR && status == 416;
+}
+
 /* One connection.  Fills *e; *again when another attempt may do better. */
 static int attempt(struct transfer *t, bool *again, struct err *e)
 {
@@ -368,6 +376,11 @@ static int attempt(struct transfer *t, bool *again, struct err *e)
 		return 0;
 	curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
 	*again = is_transient(code, status);
+	if (is_beyond_end(t, code, status)) {
+		*again = true;
+		if (start_over(t) < 0)
+			return err_set(e, t->err.code, "%s", t->err.msg);
+	}
 	autofree char *text = str_printable(reason[0] ? reason : curl_easy_strerror(code));
 	return err_set(e, error_code(code, status), "%s: %s", t->name, text);
 }
@@ -416,6 +429,31 @@ int fetch_text(const char *url, const struct fetch_options *o, size_t max_bytes,
 	return 0;
 }
 
+/* Take what fd has for the beginning. */
+static int take_up(struct transfer *t, struct err *e)
+{
+	autofree char *buf = xcalloc(1, HASH_BYTES);
+	struct stat st;
+	int r = 0;
+
+	if (fstat(t->fd, &st) < 0)
+		return err_errno(e, "%s", t->name);
+	uint64_t size = (uint64_t)st.st_size;
+	if (size > t->max)
+		return start_over(t) < 0 ? err_set(e, t->err.code, "%s", t->err.msg) : 0;
+	while (r == 0 && t->done < size) {
+		ssize_t n = pread(t->fd, buf, HASH_BYTES, (off_t)t->done);
+
+		if (n <= 0)
+			return err_set(e, EIO, "%s: reading what is there of it: %s", t->name,
+				n < 0 ? strerror(errno) : "it ends");
+		sha256_add(t->hash, buf, (size_t)n);
+		t->done += (uint64_t)n;
+		r = progress_advance(t->p, t->done, e);
+	}
+	return r;
+}
+
 int fetch_file(const char *url, const struct fetch_options *o, int fd, uint64_t size_bytes,
 	uint8_t sha256[SHA256_BYTES], struct progress *p, struct err *e)
 {
@@ -424,7 +462,9 @@ int fetch_file(const char *url, const struct fetch_options *o, int fd, uint64_t 
 		.name = name, .fd = fd, .max = size_bytes, .hash = sha256_new(), .p = p};
 
 	progress_begin(p, "download", size_bytes, "bytes");
-	int r = transfer(&t, url, o, e);
+	int r = take_up(&t, e);
+	if (r == 0 && (t.done < size_bytes || size_bytes == 0))
+		r = transfer(&t, url, o, e);
 	progress_end(p);
 	if (r < 0)
 		return r == -EFBIG

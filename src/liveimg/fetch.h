@@ -37,8 +37,8 @@ int fetch_last_component(const char *url, char **out, struct err *e) MUST_CHECK;
 int fetch_text(const char *url, const struct fetch_options *o, size_t max_bytes, char **text,
 	size_t *len, struct err *e) MUST_CHECK;
 /*
- * Into an empty file, with progress in bytes; size_bytes is what it has to be.  The caller compares
- * the digest.  -EBADMSG: another size; others as above.
+ * Into a file, with progress in bytes; size_bytes is what it has to be.  What the file has already is
+ * taken for the beginning, and only the rest is asked for.  The caller compares the digest.  -EBADMSG: another size; others as above.
  */
 int fetch_file(const char *url, const struct fetch_options *o, int fd, uint64_t size_bytes,
 	uint8_t sha256[SHA256_BYTES], struct progress *p, struct err *e) MUST_CHECK;

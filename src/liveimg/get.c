@@ -2,212 +2,41 @@
 #include "liveimg/get.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/mount.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/xalloc.h"
-#include "image/liveimg.h"
-#include "image/sign.h"
 #include "liveimg/booted.h"
-#include "liveimg/fetch.h"
-#include "liveimg/memory.h"
-#include "pkg/pkg.h"
-#include "sys/chroot.h"
+#include "liveimg/get-internal.h"
 
-#define MEDIUM_MANIFEST "manifest.json"
-#define MEDIUM_IMAGE    "/run/install/repo/LiveOS/squashfs.img"
-#define READ_BYTES      (1 * MIB)
-/* What the steps after the download need beside it. */
-#define WORK_BYTES  (192 * MIB)
-#define TMPFS_SLACK (1 * MIB)
-
-struct job {
-	const struct liveimg_from *spec;
-	struct progress *p;
-	struct liveimg *out;
-	char *manifest_name; /* for messages */
-};
+#define MEDIUM_IMAGE "/run/install/repo/LiveOS/squashfs.img"
+#define READ_BYTES   (1 * MIB)
 
 void liveimg_fini(struct liveimg *l)
 {
 	image_free(l->img);
+	source_free(l->iso);
 	manifest_fini(&l->manifest);
 	free(l->signer);
 	free(l->origin);
+	free(l->download);
 	*l = (struct liveimg){0};
 }
 
-static void list_anchors(struct strv *out)
+void liveimg_drop_download(struct liveimg *l)
 {
-	autostrv names = {0};
-
-	if (file_list(LIVEIMG_TRUST_FOLDER, &names, NULL) < 0)
-		return;
-	for (size_t i = 0; i < names.count; i++)
-		if (str_ends(names.items[i], ".pem"))
-			strv_take(out, xasprintf(LIVEIMG_TRUST_FOLDER "/%s", names.items[i]));
+	if (l->download && unlink(l->download) < 0 && errno != ENOENT)
+		log_warning("'%s': %s", l->download, strerror(errno));
+	free(l->download);
+	l->download = NULL;
 }
 
-/* sig is NULL when there is none. */
-static int check_signature(
-	struct job *j, const char *text, size_t len, const char *sig, size_t sig_len, struct err *e)
-{
-	autostrv anchors = {0};
-
-	list_anchors(&anchors);
-	if (anchors.count == 0) {
-		log_info(
-			"%s: signature not checked, there is no certificate in " LIVEIMG_TRUST_FOLDER,
-			j->manifest_name);
-		return 0;
-	}
-	if (!sig)
-		return err_set(e, EKEYREJECTED,
-			"%s is not signed, and only signed images may be installed here "
-			"(" LIVEIMG_TRUST_FOLDER ")",
-			j->manifest_name);
-	int r = sign_verify(text, len, sig, sig_len, &anchors, &j->out->signer, e);
-	return r < 0 ? err_wrap(e, r, "%s" SIGN_SUFFIX, j->manifest_name) : 0;
-}
-
-static int check_content(const struct job *j, struct err *e)
-{
-	const struct manifest *m = &j->out->manifest;
-	autofree char *arch = pkg_host_arch();
-
-	if (!str_eq(m->arch, arch))
-		return err_set(e, EINVAL, "the image is for %s, this machine is %s", m->arch, arch);
-	if (!m->rootfs.file || !m->verity.present)
-		return err_set(e, EINVAL,
-			"%s: the image has no file system with dm-verity data, so a node could not "
-			"verify what it runs: build it without --rootfs-type=squashfs",
-			j->manifest_name);
-	if (m->kernel_count == 0 || m->kernels[0].kernel_bytes == 0 ||
-		m->kernels[0].initramfs_bytes == 0)
-		return err_set(e, EINVAL, "%s: the image has no kernel with an initramfs",
-			j->manifest_name);
-	if (j->spec->sha256 && memcmp(j->spec->sha256, m->liveimg.sha256, SHA256_BYTES) != 0)
-		return err_set(e, EBADMSG, "%s is not that of the image in %s",
-			j->spec->sha256_from, j->manifest_name);
-	return 0;
-}
-
-static int take_manifest(
-	struct job *j, const char *text, size_t len, const char *sig, size_t sig_len, struct err *e)
-{
-	/* The signature first: nothing in the manifest is looked at before. */
-	int r = check_signature(j, text, len, sig, sig_len, e);
-
-	if (r < 0)
-		return r;
-	r = manifest_parse(text, len, &j->out->manifest, e);
-	if (r < 0)
-		return err_wrap(e, r, "%s", j->manifest_name);
-	return check_content(j, e);
-}
-
-/* Names that the manifest of an image called name may have beside it. */
-static void manifest_names(const char *name, struct strv *out)
-{
-	if (str_ends(name, LIVEIMG_SUFFIX))
-		strv_take(out,
-			xasprintf("%.*s" MANIFEST_SUFFIX,
-				(int)(strlen(name) - strlen(LIVEIMG_SUFFIX)), name));
-	strv_add(out, MEDIUM_MANIFEST);
-}
-
-static int no_manifest(const char *image, struct err *e)
-{
-	return err_set(e, ENOENT,
-		"%s has no manifest beside it (NAME-VERSION" MANIFEST_SUFFIX " or " MEDIUM_MANIFEST
-		"): only images of 'bedplate image build' can be installed",
-		image);
-}
-
-static int load_manifest(struct job *j, const char *folder, const char *name, struct err *e)
-{
-	autofree char *path = xasprintf("%s/%s", folder, name);
-	autofree char *sig_path = xasprintf("%s" SIGN_SUFFIX, path);
-	autofree char *text = NULL, *sig = NULL;
-	size_t len, sig_len = 0;
-	int r = file_read(path, MANIFEST_MAX_BYTES, &text, &len, e);
-
-	if (r < 0)
-		return r;
-	free(j->manifest_name);
-	j->manifest_name = xasprintf("'%s'", path);
-	r = file_read(sig_path, SIGN_MAX_BYTES, &sig, &sig_len, e);
-	if (r < 0 && r != -ENOENT)
-		return r;
-	r = take_manifest(j, text, len, sig, sig_len, e);
-	/* Who asks takes -ENOENT for "not here, look elsewhere". */
-	return r == -ENOENT ? err_wrap(e, -EBADMSG, "%s", j->manifest_name) : r;
-}
-
-static int load_manifest_beside(struct job *j, const char *folder, const char *name, struct err *e)
-{
-	autostrv names = {0};
-	int r = -ENOENT;
-
-	manifest_names(name, &names);
-	for (size_t i = 0; r == -ENOENT && i < names.count; i++)
-		r = load_manifest(j, folder, names.items[i], e);
-	return r;
-}
-
-static int fetch_manifest(struct job *j, const char *url, struct err *e)
-{
-	autofree char *sig_url = NULL, *last = NULL, *text = NULL, *sig = NULL;
-	size_t len, sig_len = 0;
-	int r = fetch_text(url, &j->spec->fetch, MANIFEST_MAX_BYTES, &text, &len, e);
-
-	if (r < 0)
-		return r;
-	free(j->manifest_name);
-	j->manifest_name = fetch_public_name(url);
-	r = fetch_last_component(url, &last, e);
-	if (r < 0)
-		return r;
-	autofree char *sig_name = xasprintf("%s" SIGN_SUFFIX, last);
-	r = fetch_sibling(url, sig_name, &sig_url, e);
-	if (r == 0)
-		r = fetch_text(sig_url, &j->spec->fetch, SIGN_MAX_BYTES, &sig, &sig_len, e);
-	if (r < 0 && r != -ENOENT)
-		return r;
-	r = take_manifest(j, text, len, sig, sig_len, e);
-	return r == -ENOENT ? err_wrap(e, -EBADMSG, "%s", j->manifest_name) : r;
-}
-
-static int fetch_manifest_beside(struct job *j, const char *url, struct err *e)
-{
-	autostrv names = {0};
-	autofree char *name = NULL;
-	int r = fetch_last_component(url, &name, e);
-
-	if (r < 0)
-		return r;
-	manifest_names(name, &names);
-	r = -ENOENT;
-	for (size_t i = 0; r == -ENOENT && i < names.count; i++) {
-		autofree char *beside = NULL;
-
-		r = fetch_sibling(url, names.items[i], &beside, e);
-		if (r == 0)
-			r = fetch_manifest(j, beside, e);
-	}
-	if (r != -ENOENT)
-		return r;
-	autofree char *public = fetch_public_name(url);
-	return no_manifest(public, e);
-}
-
-static int compare_digest(
-	const struct job *j, const char *what, const uint8_t got[SHA256_BYTES], struct err *e)
+int get_compare_digest(
+	const struct get_job *j, const char *what, const uint8_t got[SHA256_BYTES], struct err *e)
 {
 	const uint8_t *want = j->out->manifest.liveimg.sha256;
 	char got_hex[SHA256_HEX_BYTES], want_hex[SHA256_HEX_BYTES];
@@ -221,20 +50,18 @@ static int compare_digest(
 }
 
 /* The image may be followed by the rest of a device. */
-static int check_file(const struct job *j, const char *path, struct err *e)
+static int compare_source(
+	const struct get_job *j, struct source *s, const char *name, struct err *e)
 {
 	uint64_t size = j->out->manifest.liveimg.size_bytes;
 	autofree char *buf = xcalloc(1, READ_BYTES);
 	autoptr(sha256) h = sha256_new();
-	autoptr(source) s = NULL;
 	uint8_t got[SHA256_BYTES];
-	int r = source_open_path(path, &s, e);
+	int r = 0;
 
-	if (r < 0)
-		return r;
 	if (s->size_bytes < size)
 		return err_set(e, EBADMSG,
-			"'%s' is cut off: %" PRIu64 " bytes, its manifest has %" PRIu64, path,
+			"'%s' is cut off: %" PRIu64 " bytes, its manifest has %" PRIu64, name,
 			s->size_bytes, size);
 	progress_begin(j->p, "checksum", size, "bytes");
 	for (uint64_t off = 0; r == 0 && off < size;) {
@@ -248,87 +75,36 @@ static int check_file(const struct job *j, const char *path, struct err *e)
 	}
 	progress_end(j->p);
 	if (r < 0)
-		return err_wrap(e, r, "'%s'", path);
+		return err_wrap(e, r, "'%s'", name);
 	sha256_end(h, got);
-	autofree char *quoted = xasprintf("'%s'", path);
-	return compare_digest(j, quoted, got, e);
+	autofree char *quoted = xasprintf("'%s'", name);
+	return get_compare_digest(j, quoted, got, e);
 }
 
-static int open_image(struct job *j, const char *path, struct err *e)
+int get_open_image(struct get_job *j, struct source *s, const char *name, struct err *e)
 {
-	int r = image_open(path, &j->out->img, e);
+	int r = image_open_source(s, name, &j->out->img, e);
 
 	if (r == 0 && image_kind(j->out->img) != IMAGE_LIVE)
-		r = err_set(e, EBADMSG, "'%s' is %s, not the image of its manifest", path,
+		r = err_set(e, EBADMSG, "'%s' is %s, not the image of its manifest", name,
 			image_kind_name(image_kind(j->out->img)));
 	return r;
 }
 
-static int take_local(struct job *j, const char *path, struct err *e)
+int get_check_image(struct get_job *j, struct source *s, const char *name, struct err *e)
 {
-	const char *slash = strrchr(path, '/');
-	autofree char *folder = xasprintf(
-		"%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
-	int r;
+	autoptr(source) owned = s;
+	int r = compare_source(j, s, name, e);
 
-	if (!file_exists(path))
-		return err_set(e, ENOENT, "there is no '%s'", path);
-	r = load_manifest_beside(j, folder, slash ? slash + 1 : path, e);
-	if (r == -ENOENT) {
-		autofree char *quoted = xasprintf("'%s'", path);
-
-		return no_manifest(quoted, e);
-	}
-	if (r == 0)
-		r = check_file(j, path, e);
-	return r < 0 ? r : open_image(j, path, e);
+	return r < 0 ? r : get_open_image(j, take_ptr(owned), name, e);
 }
 
-/* A file system in memory, just large enough; it ends with this process. */
-static int make_room(const struct job *j, const char *folder, struct err *e)
-{
-	uint64_t size = j->out->manifest.liveimg.size_bytes;
-	uint64_t room = size + TMPFS_SLACK;
-	int r = memory_check(size + WORK_BYTES, "downloading the image", e);
-
-	if (r == 0)
-		r = chroot_enter_namespace(e);
-	if (r == 0)
-		r = file_make_folder(folder, 0700, e);
-	if (r < 0)
-		return r;
-	autofree char *options = xasprintf("mode=0700,size=%" PRIu64, room);
-	if (mount("bedplate", folder, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options) < 0)
-		return err_errno(e, "memory for the image on '%s'", folder);
-	return 0;
-}
-
-static int take_remote(struct job *j, const char *url, struct err *e)
-{
-	autofree char *folder = xasprintf("%s/image", j->spec->folder);
-	autofree char *path = xasprintf("%s/squashfs.img", folder);
-	autofree char *public = fetch_public_name(url);
-	uint8_t got[SHA256_BYTES];
-	int r = fetch_manifest_beside(j, url, e);
-
-	if (r == 0)
-		r = make_room(j, folder, e);
-	if (r < 0)
-		return r;
-	autofd int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return err_errno(e, "'%s'", path);
-	r = fetch_file(url, &j->spec->fetch, fd, j->out->manifest.liveimg.size_bytes, got, j->p, e);
-	if (r == 0)
-		r = compare_digest(j, public, got, e);
-	return r < 0 ? r : open_image(j, path, e);
-}
-
-static int take_booted(struct job *j, struct err *e)
+int get_booted(struct get_job *j, struct err *e)
 {
 	autobooted b = {0};
 	autostrv words = {0};
 	autofree char *cmd_line = NULL;
+	struct source *s = NULL;
 	int r = cmd_line_read(&cmd_line, e);
 
 	if (r < 0)
@@ -340,24 +116,31 @@ static int take_booted(struct job *j, struct err *e)
 	free(j->out->origin);
 	j->out->origin = xstrdup(b.origin);
 	if (b.folder)
-		return take_local(j, b.image, e);
+		return get_local_file(j, b.image, e);
 	if (!b.url)
-		return no_manifest(b.origin, e);
-	r = fetch_manifest_beside(j, b.url, e);
+		return get_no_manifest(b.origin, e);
+	r = get_manifest_beside_url(j, b.url, e);
 	if (r == 0)
-		r = check_file(j, b.image, e);
-	return r < 0 ? r : open_image(j, b.image, e);
+		r = source_open_path(b.image, &s, e);
+	return r < 0 ? r : get_check_image(j, s, b.image, e);
 }
 
-static int take_named(struct job *j, const char *where, struct err *e)
+static bool is_url(const char *where)
+{
+	return str_starts(where, "file:") || strstr(where, "://");
+}
+
+static int get_named(struct get_job *j, const char *where, struct err *e)
 {
 	autofree char *path = NULL;
 	int r = 0;
 
+	if (str_eq(where, "-"))
+		return get_standard_input(j, e);
 	j->out->origin = fetch_public_name(where);
 	if (fetch_is_remote(where))
-		return take_remote(j, where, e);
-	if (where[0] == '/')
+		return get_remote(j, where, e);
+	if (where[0] == '/' || !is_url(where))
 		path = xstrdup(where);
 	else
 		r = fetch_file_path(where, &path, e);
@@ -365,16 +148,16 @@ static int take_named(struct job *j, const char *where, struct err *e)
 		return r;
 	/* A stick has several images: the one that it was booted with is meant. */
 	if (str_eq(path, MEDIUM_IMAGE) && !file_exists(path))
-		return take_booted(j, e);
-	return take_local(j, path, e);
+		return get_booted(j, e);
+	return get_local(j, path, e);
 }
 
 int liveimg_get(
 	const struct liveimg_from *spec, struct liveimg *out, struct progress *p, struct err *e)
 {
 	auto_with(liveimg_fini) struct liveimg image = {0};
-	struct job j = {.spec = spec, .p = p, .out = &image};
-	int r = spec->where ? take_named(&j, spec->where, e) : take_booted(&j, e);
+	struct get_job j = {.spec = spec, .p = p, .out = &image};
+	int r = spec->where ? get_named(&j, spec->where, e) : get_booted(&j, e);
 
 	free(j.manifest_name);
 	if (r < 0)

@@ -18,21 +18,30 @@
 #define LIVEIMG_TRUST_FOLDER "/etc/bedplate/trust.d"
 
 struct liveimg_from {
-	const char *where;     /* a path or URL; NULL: the image that this system was booted from */
+	/*
+	 * NULL: the image that this system was booted from.  Otherwise an image; the folder of a
+	 * build, of a medium or of an image on it; an ISO; a stick, as a disk or in a file, with
+	 * ":NAME-VERSION" behind it when it has several images; a URL; "-": standard input.
+	 */
+	const char *where;
 	const char *folder;    /* for what is downloaded, the caller's own */
+	bool to_disk;          /* folder is on a disk; otherwise it gets a file system in memory */
 	const uint8_t *sha256; /* what the image has to have, or NULL */
 	const char *sha256_from; /* who says so, for messages: "FILE:LINE: liveimg: --checksum" */
 	const char *manifest; /* path of the manifest when where is "-"; NULL: beside the image */
 	bool signed_only;     /* also without anchors; then unsigned_ok lifts it */
-	bool unsigned_ok;
+	bool unsigned_ok;     /* no signature at all is fine; a wrong one never is */
+	const char *trust;    /* NULL: LIVEIMG_TRUST_FOLDER */
 	struct fetch_options fetch;
 };
 
 struct liveimg {
 	struct image *img;
 	struct manifest manifest;
-	char *signer; /* NULL: not signed, or no anchors to check it with */
-	char *origin; /* for people: the URL, or "the medium" */
+	char *signer;       /* NULL: not signed, or no anchors to check it with */
+	char *origin;       /* for people: the URL, or "the medium" */
+	struct source *iso; /* that img is read out of, or NULL */
+	char *download;     /* the file that a download to disk became, or NULL */
 };
 
 void liveimg_fini(struct liveimg *l);
@@ -40,8 +49,13 @@ void liveimg_fini(struct liveimg *l);
 
 /*
  * out starts zeroed.  -EBADMSG: a digest, -EKEYREJECTED: the signature, -EINVAL: of another
- * architecture, or no image that a node can run; -ENOMEM: does not fit into memory, with numbers;
+ * architecture, or no image that a node can run; -ENOMEM, -ENOSPC: no room for it, with numbers;
  * -ENOENT.
+ *
+ * A download to disk is NAME-VERSION.DIGEST.part in the folder.  It stays when it breaks off, and when
+ * it is complete: the next call for the same image goes on with it.  Those of other images go.
  */
 int liveimg_get(const struct liveimg_from *spec, struct liveimg *out, struct progress *p,
 	struct err *e) MUST_CHECK;
+/* The image was used: what was downloaded goes from the disk.  It can still be read. */
+void liveimg_drop_download(struct liveimg *l);

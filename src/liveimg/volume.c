@@ -59,6 +59,8 @@ int volume_look(const char *what, char **device, struct err *e)
 		return find_tag("LABEL", what + strlen("LABEL="), device, e);
 	if (str_starts(what, "UUID="))
 		return find_tag("UUID", what + strlen("UUID="), device, e);
+	if (str_starts(what, "PARTUUID="))
+		return find_tag("PARTUUID", what + strlen("PARTUUID="), device, e);
 	autofree char *path = str_starts(what, "/dev/") ? xstrdup(what)
 							: xasprintf("/dev/%s", what);
 	if (strstr(path, "/../") || stat(path, &st) < 0 || !S_ISBLK(st.st_mode))

@@ -13,8 +13,8 @@
 #include "base/str.h"
 
 /*
- * "LABEL=NAME", "UUID=...", "/dev/NAME" or "NAME"; waits a while for devices that are still coming
- * up.  The caller frees *device.  -ENODEV: no such volume.
+ * "LABEL=NAME", "UUID=...", "PARTUUID=...", "/dev/NAME" or "NAME"; waits a while for devices that
+ * are still coming up.  The caller frees *device.  -ENODEV: no such volume.
  */
 int volume_find(const char *what, char **device, struct err *e) MUST_CHECK;
 /* Same, without waiting. */

@@ -33,7 +33,6 @@
 
 #define LABEL_DEFAULT "BEDPLATE"
 #define LABEL_MAX     11
-#define DATA_NAME     "bedplate-data" /* PARTLABEL of the third partition */
 #define BIOS_BYTES    (1 * MIB)
 #define ESP_BYTES     (64 * MIB)
 #define FIRST_BYTES   (1 * MIB) /* before the first partition, and behind the last */
@@ -160,7 +159,7 @@ static int look_at_data(struct stick *s, struct err *e)
 	autofree char *label = NULL;
 	autofree char *text = NULL;
 	autosums all = {0};
-	int r = gpt_find(s->path, PARTITION_TYPE_BASIC_DATA, DATA_NAME, &s->data, e);
+	int r = gpt_find(s->path, PARTITION_TYPE_BASIC_DATA, PARTITION_LABEL_STICK, &s->data, e);
 
 	if (r < 0 || s->data.size_bytes == 0)
 		return r;
@@ -442,7 +441,7 @@ static int write_table(const struct stick *s, struct err *e)
 			.start_bytes = s->data.start_bytes,
 			.size_bytes = s->data.size_bytes,
 			.type = PARTITION_TYPE_BASIC_DATA,
-			.label = DATA_NAME},
+			.label = PARTITION_LABEL_STICK},
 	};
 	struct partition_change change = {
 		.create = true, .add = parts, .add_count = ARRAY_LEN(parts)};

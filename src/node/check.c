@@ -463,6 +463,58 @@ void node_check(const struct node_state *s, struct check_result *out)
 	}
 }
 
+static bool is_known(const char *id)
+{
+	for (size_t i = 0; i < ARRAY_LEN(groups); i++) {
+		if (str_eq(groups[i].id, id))
+			return true;
+		for (size_t n = 0; n < groups[i].count; n++)
+			if (str_eq(groups[i].rules[n].id, id))
+				return true;
+	}
+	return false;
+}
+
+static void select_checks(struct check_group *g, const struct strv *ids)
+{
+	size_t kept = 0;
+
+	g->status = CHECK_OK;
+	for (size_t i = 0; i < g->count; i++) {
+		if (!strv_has(ids, g->items[i].id)) {
+			free(g->items[i].reason);
+			continue;
+		}
+		g->status = MAX(g->status, g->items[i].status);
+		g->items[kept++] = g->items[i];
+	}
+	g->count = kept;
+}
+
+int check_select(struct check_result *r, const struct strv *ids, struct err *e)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < ids->count; i++)
+		if (!is_known(ids->items[i]))
+			return err_set(e, EINVAL, "there is no check '%s'", ids->items[i]);
+	r->status = CHECK_OK;
+	for (size_t i = 0; i < r->count; i++) {
+		struct check_group *g = &r->groups[i];
+
+		if (!strv_has(ids, g->id))
+			select_checks(g, ids);
+		if (g->count == 0) {
+			free(g->items);
+			continue;
+		}
+		r->status = MAX(r->status, g->status);
+		r->groups[kept++] = *g;
+	}
+	r->count = kept;
+	return 0;
+}
+
 void check_result_fini(struct check_result *r)
 {
 	for (size_t i = 0; i < r->count; i++) {

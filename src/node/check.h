@@ -41,6 +41,12 @@ void check_result_fini(struct check_result *r);
 /* s was gathered with everything, and is of an installed node.  out starts zeroed. */
 void node_check(const struct node_state *s, struct check_result *out);
 
+/*
+ * Keep the groups and checks of these ids only, and judge by them.  -EINVAL: there is none of that id,
+ * anywhere.
+ */
+int check_select(struct check_result *r, const struct strv *ids, struct err *e) MUST_CHECK;
+
 /* The caller frees it. */
 char *check_text(const struct check_result *r, bool colour) MUST_CHECK;
 /* One line, "  Node Status: OK", after an empty one. */

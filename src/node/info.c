@@ -75,6 +75,24 @@ static void put_boot(const struct node_boot *boot, struct strbuf *b)
 	}
 }
 
+static void put_trial(const struct node_state *s, struct strbuf *b)
+{
+	const struct node_boot *boot = &s->boot;
+
+	if (boot->trial && s->layer && str_eq(boot->trial, s->layer))
+		text_line(b, "Trial:     layer %s, it runs now", boot->trial);
+	else if (boot->trial)
+		text_line(b, "Trial:     layer %s, %u tries left", boot->trial, boot->tries);
+	if (boot->staged)
+		text_line(b, "Staged:    layer %s, for 'nodectl activate'", boot->staged);
+	for (size_t i = 0; i < boot->failed.count; i++) {
+		const struct failed_version *f = &boot->failed.items[i];
+		autofree char *date = text_date(f->time);
+
+		text_line(b, "Failed:    layer %s on %s: %s", f->layer, date, f->why);
+	}
+}
+
 static void put_volumes(const struct lvm_report *lvm, const char *vg, struct strbuf *b)
 {
 	for (size_t i = 0; i < lvm->lv_count; i++) {
@@ -145,13 +163,41 @@ char *node_info_text(const struct node_state *s)
 	put_factory(s, &b);
 	text_line(&b, "Base:      root hash %s", s->root_hash ? s->root_hash : "not known");
 	put_boot(&s->boot, &b);
+	put_trial(s, &b);
 	put_storage(&s->storage, &b);
 	put_layers(s, &b);
 	return strbuf_take(&b);
 }
 
-static json_t *boot_json(const struct node_boot *boot)
+static json_t *trial_json(const struct node_state *s)
 {
+	const struct node_boot *boot = &s->boot;
+
+	if (!boot->trial)
+		return json_null();
+	return json_pack("{s:o, s:i, s:b}", "layer", json_text(boot->trial), "tries_left",
+		(int)boot->tries, "running", s->layer && str_eq(s->layer, boot->trial));
+}
+
+static json_t *failed_json(const struct failed_versions *failed)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < failed->count; i++) {
+		const struct failed_version *f = &failed->items[i];
+
+		json_array_append_new(list,
+			json_pack("{s:o, s:o, s:o, s:o, s:I, s:o}", "layer", json_text(f->layer),
+				"name", json_text(f->name), "version", json_text(f->version),
+				"root_hash", json_text(f->root_hash), "time", (json_int_t)f->time,
+				"why", json_text(f->why)));
+	}
+	return list;
+}
+
+static json_t *boot_json(const struct node_state *s)
+{
+	const struct node_boot *boot = &s->boot;
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < boot->entries.count; i++) {
@@ -163,8 +209,10 @@ static json_t *boot_json(const struct node_boot *boot)
 				"args", json_text(en->cmd_line), "missing",
 				json_text(en->missing)));
 	}
-	return json_pack("{s:o, s:o, s:o}", "default", json_text(boot->default_layer), "entries",
-		list, "error", json_text(boot->error));
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "default",
+		json_text(boot->default_layer), "entries", list, "error", json_text(boot->error),
+		"trial", trial_json(s), "staged", json_text(boot->staged), "failed",
+		failed_json(&boot->failed));
 }
 
 static json_t *volumes_json(const struct lvm_report *lvm, const char *vg)
@@ -213,7 +261,7 @@ static void add_installed(const struct node_state *s, json_t *out)
 	node_layers_find(s, &layers);
 	json_object_set_new(out, "root_hash", json_text(s->root_hash));
 	json_object_set_new(out, "stateless", json_boolean(s->stateless));
-	json_object_set_new(out, "bootloader", boot_json(&s->boot));
+	json_object_set_new(out, "bootloader", boot_json(s));
 	json_object_set_new(out, "storage", storage_json(&s->storage));
 	json_object_set_new(out, "layers", node_layers_json(&layers));
 	json_object_set(out, "factory", s->factory ? s->factory : json_null());

@@ -17,16 +17,30 @@ void node_layers_fini(struct node_layers *l)
 	*l = (struct node_layers){0};
 }
 
+static bool is_it(const char *layer, const struct lvm_lv *lv)
+{
+	return layer && str_eq(layer, lv->name);
+}
+
+static bool has_failed(const struct node_boot *boot, const struct lvm_lv *lv)
+{
+	for (size_t i = 0; i < boot->failed.count; i++)
+		if (is_it(boot->failed.items[i].layer, lv))
+			return true;
+	return false;
+}
+
 static void add_layer(const struct node_state *s, const struct lvm_lv *lv, struct node_base *b)
 {
-	const char *chosen = s->boot.default_layer;
-
 	b->layers = xrealloc(b->layers, (b->count + 1) * sizeof(*b->layers));
 	b->layers[b->count++] = (struct node_layer){
 		.lv = lv,
-		.current = s->layer && str_eq(s->layer, lv->name),
-		.is_default = chosen && str_eq(chosen, lv->name),
+		.current = is_it(s->layer, lv),
+		.is_default = is_it(s->boot.default_layer, lv),
 		.has_entry = node_boot_entry(&s->boot, lv->name) != NULL,
+		.on_trial = is_it(s->boot.trial, lv),
+		.staged = is_it(s->boot.staged, lv),
+		.failed = has_failed(&s->boot, lv),
 	};
 }
 
@@ -117,8 +131,10 @@ static void put_layers(const struct node_base *b, struct strbuf *out)
 		const struct node_layer *l = &b->layers[i];
 		autofree char *size = size_text(l->lv);
 
-		text_line(out, " +- %s (%s%s%s%s)", l->lv->name, size,
+		text_line(out, " +- %s (%s%s%s%s%s%s%s)", l->lv->name, size,
 			l->current ? ", current" : "", l->is_default ? ", default" : "",
+			l->on_trial ? ", on trial" : "", l->staged ? ", staged" : "",
+			l->failed ? ", failed its trial" : "",
 			l->has_entry ? "" : ", no boot entry");
 	}
 }
@@ -149,10 +165,11 @@ static json_t *layers_json(const struct node_base *b)
 		const struct node_layer *l = &b->layers[i];
 
 		json_array_append_new(list,
-			json_pack("{s:o, s:I, s:o, s:b, s:b, s:b}", "name", json_text(l->lv->name),
-				"size", (json_int_t)l->lv->size_bytes, "used_percent",
-				text_percent_json(l->lv->data_percent), "current", l->current,
-				"default", l->is_default, "boot_entry", l->has_entry));
+			json_pack("{s:o, s:I, s:o, s:b, s:b, s:b, s:b, s:b, s:b}", "name",
+				json_text(l->lv->name), "size", (json_int_t)l->lv->size_bytes,
+				"used_percent", text_percent_json(l->lv->data_percent), "current",
+				l->current, "default", l->is_default, "boot_entry", l->has_entry,
+				"trial", l->on_trial, "staged", l->staged, "failed", l->failed));
 	}
 	return list;
 }

@@ -16,6 +16,7 @@
 struct node_layer {
 	const struct lvm_lv *lv; /* belongs to the state */
 	bool current, is_default, has_entry;
+	bool on_trial, staged, failed; /* failed: its trial has */
 };
 
 struct node_base {

@@ -26,6 +26,11 @@ static void boot_fini(struct node_boot *b)
 	free(b->error);
 	boot_entries_fini(&b->entries);
 	free(b->default_layer);
+	free(b->trial);
+	free(b->staged);
+	failed_versions_fini(&b->failed);
+	free(b->last_failed);
+	free(b->last_why);
 }
 
 void node_state_fini(struct node_state *s)
@@ -183,6 +188,39 @@ static void load_factory(int root_fd, struct node_state *s)
 	}
 }
 
+static int read_trial(int boot_fd, struct node_boot *b, struct err *e)
+{
+	autobootchoice choice = {0};
+	autojournal journal = {0};
+	int r = boot_choice_read(boot_fd, &choice, e);
+
+	if (r < 0)
+		return r;
+	b->trial = take_ptr(choice.trial);
+	b->tries = choice.tries;
+	r = journal_read(boot_fd, &journal, e);
+	if (r == 1 && journal.step == STEP_STAGED)
+		b->staged = take_ptr(journal.to);
+	return r < 0 ? r : 0;
+}
+
+static int read_failures(int boot_fd, struct node_boot *b, struct err *e)
+{
+	autohistory history = {0};
+	int r = failed_read(boot_fd, &b->failed, e);
+
+	if (r == 0)
+		r = history_read(boot_fd, &history, e);
+	if (r < 0 || history.count == 0)
+		return r;
+	struct transition *last = &history.items[history.count - 1];
+	if (str_eq(last->result, "failed")) {
+		b->last_failed = take_ptr(last->to);
+		b->last_why = take_ptr(last->why);
+	}
+	return 0;
+}
+
 static int read_boot(int root_fd, struct node_boot *b, struct err *e)
 {
 	autofd int boot_fd = file_open_in_root(root_fd, "boot", O_RDONLY | O_DIRECTORY, 0, e);
@@ -193,7 +231,11 @@ static int read_boot(int root_fd, struct node_boot *b, struct err *e)
 	if (r < 0)
 		return r;
 	r = grubenv_get(boot_fd, "default", &b->default_layer, e);
-	return r == -ENOENT ? 0 : r;
+	if (r == -ENOENT)
+		return 0;
+	if (r == 0)
+		r = read_trial(boot_fd, b, e);
+	return r == 0 ? read_failures(boot_fd, b, e) : r;
 }
 
 static void load_boot(int root_fd, struct node_boot *b)

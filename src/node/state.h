@@ -17,6 +17,8 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "boot/entry.h"
+#include "boot/records.h"
+#include "boot/trial.h"
 #include "storage/lvm.h"
 
 #define NODE_VERITY_NAME "bedplate-base"
@@ -43,6 +45,12 @@ struct node_boot {
 	char *error; /* NULL: /boot was read */
 	struct boot_entries entries;
 	char *default_layer; /* of grubenv; NULL: not set */
+	char *trial;         /* the layer that is tried, or NULL */
+	unsigned tries;      /* that it has left */
+	char *staged;        /* a layer that waits for "nodectl activate", or NULL */
+	struct failed_versions failed;
+	char *last_failed; /* layer: the last that was done here is that its trial failed; or NULL */
+	char *last_why;
 };
 
 struct node_storage {

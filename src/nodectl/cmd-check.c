@@ -12,11 +12,14 @@
 struct options {
 	bool json;
 	bool oneline;
+	struct strv only;
 };
 
 static const struct cli_opt opts[] = {
 	{0, "json", NULL, "print JSON", OPT_FLAG, offsetof(struct options, json)},
 	{0, "oneline", NULL, "only the status", OPT_FLAG, offsetof(struct options, oneline)},
+	{0, "only", "ID", "only this group or check, as --json names it; several times: these",
+		OPT_LIST, offsetof(struct options, only)},
 };
 
 static bool wants_colour(void)
@@ -43,6 +46,7 @@ static int run(const void *parsed, char *const args[], struct progress *p, struc
 	const struct options *o = parsed;
 	autonodestate state = {0};
 	autocheckresult result = {0};
+	autostrv notices = {0};
 	struct err save = {0};
 
 	(void)args;
@@ -55,8 +59,11 @@ static int run(const void *parsed, char *const args[], struct progress *p, struc
 	if (r < 0)
 		return r;
 	node_check(&state, &result);
+	if (o->only.count > 0 && check_select(&result, &o->only, e) < 0)
+		return CLI_WRONG_USE;
 	show(o, &result);
-	if (node_result_save(&result, &save) < 0)
+	node_notices(&state, &notices);
+	if (o->only.count == 0 && node_result_save(&result, &notices, &save) < 0)
 		log_warning("the result is not kept for 'nodectl motd': %s", save.msg);
 	return result.status == CHECK_FAILED ? CLI_FAILED : 0;
 }

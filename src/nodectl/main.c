@@ -6,12 +6,22 @@ static const struct cli_command *const commands[] = {
 	&cmd_info,
 	&cmd_layers,
 	&cmd_check,
+	&cmd_health,
+	&cmd_bless,
+	&cmd_unbless,
+	&cmd_upgrade,
+	&cmd_activate,
+	&cmd_rollback,
+	&cmd_factory_reset,
 	&cmd_motd,
 	&cmd_banner,
 	&cmd_install,
 	&cmd_reinstall,
 	&cmd_uninstall,
 	&cmd_boot_install,
+	&cmd_boot_early,
+	&cmd_boot_health,
+	&cmd_boot_volumes,
 };
 
 static const struct cli_program program = {

@@ -251,13 +251,17 @@ static int make_pool(const struct apply *a, struct err *e)
 	autostrv args = {0};
 
 	strv_add(&args, "lvcreate");
-	strv_add(&args, "--type=thin-pool");
+	/* With --type=thin-pool it would not take --errorwhenfull: lvm2 2.03.16. */
+	strv_add(&args, "--thin");
 	strv_take(&args, xasprintf("--size=%" PRIu64 "b", l->pool_bytes));
 	strv_take(&args, xasprintf("--poolmetadatasize=%" PRIu64 "b", l->pool_metadata_bytes));
 	strv_take(&args, xasprintf("--chunksize=%" PRIu64 "b", l->pool_chunk_bytes));
 	strv_add(&args, "--discards=passdown");
 	/* A chunk that is written in part has zeros in the rest. */
 	strv_add(&args, "--zero=y");
+	/* A root file system that waits for room would wait for ever. */
+	strv_add(&args, "--errorwhenfull=y");
+	strv_add(&args, "--poolmetadataspare=y");
 	/*
 	 * LVM writes zeros over all of the metadata and its spare, lest a repair takes up what an
 	 * older pool has left there: gigabytes, for nothing when there cannot be any.
@@ -338,11 +342,12 @@ static int format_part(const struct layout_part *part, struct err *e)
 	return mkfs_run(&spec, e);
 }
 
-static int format_layer(struct mkfs_spec *spec, struct err *e)
+int layer_format(const char *vg, const char *layer, struct err *e)
 {
 	static const char *const folders[] = {"upper", "work"};
 	char template[] = "/run/bedplate-layer.XXXXXX";
 	const char *content = mkdtemp(template);
+	autofree char *device = xasprintf("/dev/%s/%s", vg, layer);
 	struct err removing = {0};
 	int r = content ? chmod(content, 0755) : -1;
 
@@ -354,24 +359,31 @@ static int format_layer(struct mkfs_spec *spec, struct err *e)
 		if (mkdir(path, 0755) < 0 || chmod(path, 0755) < 0)
 			r = err_errno(e, "'%s'", path);
 	}
-	spec->content = content;
+	const struct mkfs_spec spec = {
+		.device = device,
+		.fstype = "ext4",
+		.label = "layer",
+		.content = content,
+		.reads_as_zeros = true,
+	};
 	if (r == 0)
-		r = mkfs_run(spec, e);
+		r = mkfs_run(&spec, e);
 	int removed = file_remove_tree(content, &removing);
 	return r == 0 && removed < 0 ? err_set(e, -removed, "%s", removing.msg) : r;
 }
 
 static int format_volume(const struct apply *a, const struct layout_volume *v, struct err *e)
 {
-	autofree char *device = xasprintf("/dev/%s/%s", a->l->vg, volume_name(a, v));
-	struct mkfs_spec spec = {
+	if (!v->name)
+		return layer_format(a->l->vg, a->layer, e);
+	autofree char *device = xasprintf("/dev/%s/%s", a->l->vg, v->name);
+	const struct mkfs_spec spec = {
 		.device = device,
 		.fstype = v->fstype,
-		.label = v->name ? v->name : "layer",
+		.label = v->name,
 		.reads_as_zeros = true,
 	};
-
-	return v->name ? mkfs_run(&spec, e) : format_layer(&spec, e);
+	return mkfs_run(&spec, e);
 }
 
 static int make_file_systems(struct apply *a, struct err *e)

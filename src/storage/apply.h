@@ -19,6 +19,9 @@
 int layout_apply(const struct layout *l, const char *layer, struct progress *p, struct err *e)
 	MUST_CHECK;
 
+/* A new file system with the two folders of a layer, on a new thin volume. */
+int layer_format(const char *vg, const char *layer, struct err *e) MUST_CHECK;
+
 /* Where the dm-verity data of a base is: see docs/node.md. */
 struct base_verity {
 	uint64_t hash_offset;

@@ -110,6 +110,7 @@ static void add_lv(struct lvm_report *r, const char *vg, const json_t *row)
 		.data_percent = column_percent(row, "data_percent"),
 		.metadata_percent = column_percent(row, "metadata_percent"),
 		.metadata_bytes = column_bytes(row, "lv_metadata_size"),
+		.error_if_full = column_is(row, "lv_when_full", "error"),
 		.profile = column_or_null(row, "lv_profile"),
 		.health = xstrdup(column(row, "lv_health_status")),
 	};
@@ -129,6 +130,7 @@ static void add_segment(struct lvm_report *r, const char *vg, const json_t *row)
 			!str_eq(lv->name, column(row, "lv_name")))
 			continue;
 		lv->has_discards = column_is(row, "discards", "passdown");
+		lv->chunk_bytes = column_bytes(row, "chunk_size");
 		lv->monitored = column_is(row, "seg_monitor", "monitored");
 	}
 }
@@ -168,9 +170,9 @@ static int run_report(char **text, struct err *e)
 	cmd_add(&c, "--configreport=lv", "-o",
 		"lv_name,pool_lv,origin,lv_tags,lv_size,lv_layout,lv_active,lv_permissions,"
 		"lv_skip_activation,lv_health_status,data_percent,metadata_percent,"
-		"lv_metadata_size,lv_profile",
+		"lv_metadata_size,lv_profile,lv_when_full",
 		NULL);
-	cmd_add(&c, "--configreport=seg", "-o", "lv_name,discards,seg_monitor", NULL);
+	cmd_add(&c, "--configreport=seg", "-o", "lv_name,discards,seg_monitor,chunk_size", NULL);
 	cmd_add(&c, "--configreport=pvseg", "-o", "pvseg_start", NULL);
 	return cmd_output(&c, text, e);
 }

@@ -37,9 +37,11 @@ struct lvm_lv {
 	uint64_t size_bytes;
 	bool is_pool, is_thin, active, read_only, skips_activation;
 	bool has_discards;       /* pool: passes discards down */
+	bool error_if_full;      /* pool */
 	double data_percent;     /* < 0: unknown */
 	double metadata_percent; /* pool; < 0: unknown */
 	uint64_t metadata_bytes; /* pool */
+	uint64_t chunk_bytes;    /* pool */
 	bool monitored;          /* pool: by dmeventd */
 	char *profile;           /* of its metadata, or NULL */
 	char *health;            /* "" when well; else lvm's words: "failed", "out_of_data" */

@@ -95,3 +95,8 @@ bool wipe_discard(const char *path)
 	return max > 0 && ioctl(fd, BLKGETSIZE64, &range[1]) == 0 &&
 		range[1] / max <= DISCARDS_MAX && ioctl(fd, BLKDISCARD, range) == 0;
 }
+
+bool wipe_can_discard(int fd)
+{
+	return discard_max_bytes(fd) > 0;
+}

@@ -23,3 +23,5 @@ int wipe_region(const char *disk, uint64_t start_bytes, uint64_t size_bytes, str
  * would take long.
  */
 bool wipe_discard(const char *path);
+/* Whether a block device takes discards at all. */
+bool wipe_can_discard(int fd);

@@ -22,6 +22,8 @@
 #define PARTITION_TYPE_DATA "0fc63daf-8483-4772-8e79-3d69d8477de4"
 /* What other systems' firmware and file managers look into. */
 #define PARTITION_TYPE_BASIC_DATA "ebd0a0a2-b9e5-4433-87c0-68b6b72699c7"
+/* PARTLABEL of the data of a stick of ours. */
+#define PARTITION_LABEL_STICK "bedplate-data"
 
 #define PARTITION_UUID_BYTES 37 /* as text, with the NUL */
 

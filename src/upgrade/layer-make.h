@@ -4,17 +4,18 @@
 
 #include "base/err.h"
 #include "base/progress.h"
+#include "liveimg/get.h"
 #include "upgrade/merge.h"
 #include "upgrade/site.h"
 
 struct layer_job {
 	struct site *site;
-	const char *base, *layer; /* the new ones; the base is there */
-	const uint8_t *root_hash; /* of the new base, 32 bytes */
-	const char *title;        /* of the menu entry */
-	const char *const *tags;  /* more tags for the layer, NULL at the end; may be NULL */
-	const char *fresh;        /* NULL: merge; otherwise a list of paths to keep, see nodectl
-					factory-reset: "" for none, paths with newlines between */
+	const char *base, *layer;    /* the new ones; the base is there */
+	const uint8_t *root_hash;    /* of the new base, 32 bytes */
+	const char *title;           /* of the menu entry */
+	const struct liveimg *image; /* that the base is of; NULL: the base is the old one */
+	const char *const *tags;     /* more tags for the layer, NULL at the end; may be NULL */
+	const struct strv *fresh;    /* NULL: merge; otherwise all that is kept: layer-fresh.h */
 };
 
 /* LVM_TAG_LAYER; on failure removed again. */

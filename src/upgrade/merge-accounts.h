@@ -3,7 +3,7 @@
  * The account files of an old base, a node and a new base as one set: docs/merge.md.
  *
  * Ids and passwords of the node win, users and groups that the new image brings get ids that are
- * free.  No id and no name is there twice, whatever the input.
+ * free.  No name is there twice whatever the input, and no id but where the node has two names for it.
  */
 #pragma once
 
@@ -35,7 +35,10 @@ struct account_set {
 void account_set_fini(struct account_set *s);
 #define autoaccountset auto_with(account_set_fini) struct account_set
 
-/* What the files of the new image have to be changed to: sorted by from, without equal pairs. */
+/*
+ * What the files of the new image have to be changed to: sorted by from, without equal pairs.
+ * Nothing is mapped to or from 0.
+ */
 struct id_pair {
 	uint32_t from, to;
 };
@@ -52,7 +55,8 @@ uint32_t id_map_group(const struct id_map *m, uint32_t gid);
 
 /*
  * out and map start zeroed.  notes gets a line for what people should know: a user that got another
- * id, a line that was left out because it makes no sense.  -ENOSPC: no id is free.
+ * id, a line that was left out because it makes no sense; may be NULL.  -ENOSPC: no id is free;
+ * -EBADMSG: a text of more than 4 MiB or 65536 lines.
  */
 int accounts_merge(const struct account_set *old_base, const struct account_set *node,
 	const struct account_set *new_base, struct account_set *out, struct id_map *map,

@@ -24,19 +24,21 @@ struct site {
 	const struct lvm_lv *pool; /* of lvm */
 	struct boot_entries entries;
 	struct boot_choice choice;
-	char *layer;  /* that is worked from: the running one, at rest the default */
-	char *base;   /* of it */
-	bool running; /* this system runs from it */
-	int boot_fd;  /* /boot, writable */
-	int lock_fd;  /* -1: opened to look only */
+	char *layer;       /* worked from: the running one, at rest the default or the newest */
+	char *base;        /* of it */
+	bool running;      /* this system runs from it */
+	bool boot_mounted; /* by us, below SITE_FOLDER */
+	int boot_fd;       /* /boot, writable */
+	int lock_fd;       /* -1: opened to look only */
 };
 
 void site_fini(struct site *s);
 #define autosite auto_with(site_fini) struct site
 
 /*
- * out starts zeroed.  look: without the lock.  -EBUSY: another operation is in progress, it is
- * named; -ENOENT: there is no node here; -EPERM: not root.
+ * out starts zeroed.  look: without the lock.  -EBUSY: another operation is in progress, it is named;
+ * -ENOENT: there is no node here; -EPERM: not root; -EOPNOTSUPP: this system runs stateless; -ENXIO:
+ * /boot is not mounted, or is not the node's.
  */
 int site_open(bool look, struct site *out, struct err *e) MUST_CHECK;
 /* Ask lvm and /boot again, after changes. */

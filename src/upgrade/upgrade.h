@@ -14,30 +14,56 @@
 #include "upgrade/site.h"
 
 struct upgrade_spec {
-	struct liveimg_from from;
+	struct liveimg_from from; /* folder and signature are seen to */
 	bool plan_only, stage, yes;
 	bool allow_downgrade, allow_other_name, allow_running_vms, retry_failed;
+};
+
+/* Of a package; NULL: not there. */
+struct package_change {
+	char *name, *old_version, *new_version;
+};
+
+struct package_changes {
+	struct package_change *items; /* by name */
+	size_t count;
 };
 
 /* What will be, or was, done; docs/formats/upgrade.md. */
 struct upgrade_plan {
 	char *from, *to, *base; /* layers; base of "to" */
 	char *old_name, *old_version, *new_name, *new_version;
-	char *signer; /* NULL: none */
+	char *origin;
+	char *signer;   /* NULL: none */
+	char *replaces; /* a layer that was staged, and goes; NULL: none */
+	bool already;   /* this image runs: there is nothing to do, "to" is NULL */
 	bool base_is_there, measured;
-	uint64_t write_bytes, pool_growth_bytes, pool_free_bytes, metadata_free_bytes;
+	uint64_t image_bytes;
+	uint64_t write_bytes; /* of the base; an upper bound unless measured */
+	uint64_t pool_growth_bytes, pool_free_bytes;
+	uint64_t metadata_growth_bytes, metadata_free_bytes;
 	uint64_t boot_needed_bytes, boot_free_bytes;
-	struct strv packages;      /* "libfoo 1.2 -> 1.3", added, removed */
-	struct strv lost_packages; /* added on this node, not in the new image */
+	uint64_t seconds;                /* about; 0: not known */
+	struct package_changes packages; /* from image to image */
+	struct strv lost_packages;       /* added on this node, not in the new image */
 	struct merge_report merge;
+	struct strv problems; /* why it was refused */
 };
 
 void upgrade_plan_fini(struct upgrade_plan *u);
 #define autoupgradeplan auto_with(upgrade_plan_fini) struct upgrade_plan
 
-/* out: the plan, filled as far as it got.  -ECANCELED: neither plan_only nor yes. */
+/*
+ * out: the plan, filled as far as it got.  -ECANCELED: neither plan_only nor yes; -EPERM: there are
+ * problems, all of them in the plan.  A failure takes everything back.
+ */
 int upgrade_run(const struct upgrade_spec *spec, struct upgrade_plan *out, struct progress *p,
 	struct err *e) MUST_CHECK;
+/* For people, with a newline at the end of each line.  The caller frees it. */
+char *upgrade_plan_text(const struct upgrade_plan *u) MUST_CHECK;
+/* The caller owns the reference. */
+json_t *upgrade_plan_json(const struct upgrade_plan *u) MUST_CHECK;
+
 /* Commit what was staged.  *layer: which, the caller's to free.  -ENOENT: nothing is staged. */
 int upgrade_activate(bool allow_running_vms, char **layer, struct err *e) MUST_CHECK;
 
@@ -59,7 +85,10 @@ int factory_reset_run(const struct strv *keep, bool dry_run, char **layer, struc
  * nothing, mend what was cut off.  Never fails the boot: errors are logged.
  */
 int upgrade_boot(struct err *e) MUST_CHECK;
-/* The running layer is good: default=LAYER, hooks, history, older images go. */
+/*
+ * The running layer is good: default=LAYER, history, older images go.  1: it was the default already;
+ * -EINVAL: it is not on trial.
+ */
 int upgrade_bless(struct err *e) MUST_CHECK;
-/* It is not: back to the layer before it at the next boot. */
+/* It is not: back to the layer before it at the next boot.  -EINVAL: it is not on trial. */
 int upgrade_unbless(const char *why, struct err *e) MUST_CHECK;

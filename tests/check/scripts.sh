@@ -8,6 +8,6 @@ command -v shellcheck >/dev/null || {
 	exit 77
 }
 cd "$1"
-find .ci dracut scripts src tests -type f -exec sh -c '
+find .ci dracut health.d scripts src tests -type f -exec sh -c '
 	for f; do head -c 20 "$f" | head -n 1 | grep -qE "^#!/bin/(ba)?sh" && echo "$f"; done' sh {} + |
 	sort | xargs shellcheck

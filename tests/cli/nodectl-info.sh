@@ -84,6 +84,28 @@ rm "$node/boot/node-1.2+1/initramfs.img"
 expect 0 "$nodectl" info --root="$node" --json
 grep -q '"missing": "node-1.2+1/initramfs.img"' "$work/out" || fail "$(cat "$work/out")"
 
+# A trial, an image that failed, what is staged: as docs/upgrade.md has them on /boot.
+{
+	printf '# GRUB Environment Block\ndefault=node-1.2+1\ntrial=node-1.3+1\ntries=2\n'
+	head -c 1000 /dev/zero | tr '\0' '#'
+} | head -c 1024 >"$node/boot/grub/grubenv"
+write boot/bedplate/journal.json '{"schema":1, "operation":"upgrade", "step":"staged",
+	"from":"node-1.2+1", "to":"node-1.4+1", "base":"node-1.4", "new_base":true,
+	"started":1767225600, "var":false}'
+write boot/bedplate/failed.json '{"schema":1, "versions":[{"name":"node", "version":"1.1",
+	"layer":"node-1.1+1", "time":1767225600, "why":"network: no address",
+	"root_hash":"'$hash'"}]}'
+expect 0 "$nodectl" info --root="$node"
+grep -qx "Trial:     layer node-1.3+1, 2 tries left" "$work/out" || fail "$(cat "$work/out" "$work/err")"
+grep -qx "Staged:    layer node-1.4+1, for 'nodectl activate'" "$work/out" || fail "$(cat "$work/out")"
+grep -qx "Failed:    layer node-1.1+1 on 2026-01-01T00:00:00Z: network: no address" "$work/out" ||
+	fail "$(cat "$work/out")"
+# Damaged, they are as not there.
+write boot/bedplate/journal.json '{'
+write boot/bedplate/failed.json '[]'
+expect 0 "$nodectl" info --root="$node"
+! grep -E '^(Staged|Failed):' "$work/out" || fail "$(cat "$work/out")"
+
 # Parts that are not there, or damaged, are said and nothing more.
 rm -r "${node:?}/boot"
 write usr/lib/bedplate/factory.json '{'

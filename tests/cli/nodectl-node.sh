@@ -9,7 +9,9 @@ nodectl=$2
 	exit 77
 }
 
-for command in "check" "check --json" "check --oneline" "layers" "layers --json"; do
+for command in "check" "check --json" "check --oneline" "layers" "layers --json" \
+	"check --only=mounts" "health" "health --json" "health --wait=5" "bless" "unbless" \
+	"unbless --reason=no"; do
 	# shellcheck disable=SC2086 # a command and its option
 	expect 1 "$nodectl" $command
 	[ ! -s "$work/out" ] || fail "$command: $(cat "$work/out")"
@@ -23,6 +25,8 @@ expect 2 "$nodectl" check --json --oneline
 grep -q "'--json' and '--oneline' exclude each other" "$work/err" || fail "$(cat "$work/err")"
 expect 2 "$nodectl" layers --oneline
 expect 2 "$nodectl" check now
+expect 2 "$nodectl" health --wait=100000
+expect 2 "$nodectl" bless --reason=yes
 
 # A login goes on, whatever this machine is.
 expect 0 "$nodectl" motd

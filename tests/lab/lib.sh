@@ -6,7 +6,7 @@
 . "$(dirname "$0")/../cli/lib.sh"
 
 lab=$(cd "$(dirname "$0")" && pwd)
-export LAB_NODECTL="${2:-}" LAB_DRIVER="${3:-}"
+export LAB_NODECTL="${2:-}" LAB_DRIVER="${3:-}" LAB_LIB="$lab/guest-lib.sh"
 
 requires_uml() {
 	[ "$(id -u)" -eq 0 ] || {

@@ -29,6 +29,17 @@ LIB
 mount_root() {
 	CMD_LINE="rd.retry=2 $*" NEWROOT=/run/sysroot sh "$LAB_MODULE/mount-root.sh"
 }
+# What a trial does when it fails: it says so instead.
+mkdir -p /run/bin
+printf '#!/bin/sh\necho "reboot $*"\n' >/run/bin/reboot
+cat >/run/bin/sleep <<'SLEEP'
+#!/bin/sh
+[ "$1" != 30 ] || exec echo waited
+exec /bin/sleep "$@"
+SLEEP
+printf '#!/bin/sh\necho "modprobe $*"\n' >/run/bin/modprobe
+chmod 755 /run/bin/*
+PATH=/run/bin:$PATH
 # release: close all that a successful one has opened.
 release() {
 	umount /run/sysroot /run/bedplate/layer /run/bedplate/base
@@ -118,6 +129,28 @@ refused "the kernel command line has no bedplate.roothash=" bedplate.layer=n-1+1
 refused "base 'node/n-1' does not have the root hash of the kernel command line" \
 	bedplate.layer=n-1+1 bedplate.roothash="$(echo "$hash" | tr 0-9a-f 1-9a-f0)"
 grep -q "^  Expected: $(echo "$hash" | tr 0-9a-f 1-9a-f0)$" /run/said
+END
+# A trial that cannot start restarts the node, which returns to the layer before; others do not.
+run <<'END'
+hash=${LAB_ARGS##*=}
+watchdog=/run/systemd/system.conf.d/00-bedplate-trial.conf
+refused "base 'n-2' is missing" bedplate.layer=n-2+1 bedplate.roothash=$hash bedplate.trial=n-2+1
+[ "$(tail -n 3 /run/said)" = "This was a trial of layer 'n-2+1': the node returns to the layer before it in 30 seconds.
+waited
+reboot -f" ]
+refused "the kernel command line has no bedplate.roothash=" bedplate.layer=n-2+1 bedplate.trial=n-2+1
+[ "$(tail -n 1 /run/said)" = "reboot -f" ]
+for trial in '' bedplate.trial= bedplate.trial=n-1+1; do
+	refused "base 'n-2' is missing" bedplate.layer=n-2+1 bedplate.roothash=$hash $trial
+	! grep -E '^(reboot|This was)' /run/said || exit 1
+done
+mount_root $LAB_ARGS
+[ ! -e "$watchdog" ]
+release
+mount_root bedplate.trial=n-1+1 $LAB_ARGS >/run/said
+grep -x "modprobe softdog" /run/said
+grep -x "RuntimeWatchdogSec=120" "$watchdog"
+release
 END
 # No disk of a node; then two of them with the same base.
 new_disk empty 64M

@@ -20,6 +20,10 @@ struct http_server {
 	const char *body; /* of /file, /flaky, /busy */
 	size_t len;
 	bool ignores_range;
+	const char *manifest; /* of the image, which is body; NULL: there are none */
+	size_t image_breaks;  /* > 0: its first connection ends after so many bytes, others are
+				 refused */
+	unsigned image_requests;
 	unsigned requests, ranges; /* seen so far */
 	char proxied[128];         /* request line of the last proxy request */
 };
@@ -55,8 +59,10 @@ static void http_body(struct http_server *s, int fd, const char *request, size_t
 		if (!s->ignores_range)
 			from = strtoull(range + strlen("Range: bytes="), NULL, 10);
 	}
-	if (from > s->len)
+	if (from > 0 && from >= s->len) {
+		http_status(fd, "416 Range Not Satisfiable", "");
 		return;
+	}
 	autofree char *head = from > 0
 		? xasprintf("HTTP/1.1 206 Partial Content\r\nContent-Range: bytes %zu-%zu/%zu\r\n"
 			    "Content-Length: %zu\r\nConnection: close\r\n\r\n",
@@ -65,6 +71,27 @@ static void http_body(struct http_server *s, int fd, const char *request, size_t
 			  s->len);
 	http_send(fd, head, strlen(head));
 	http_send(fd, s->body + from, MIN(limit, s->len - from));
+}
+
+static void http_image(struct http_server *s, int fd, const char *request)
+{
+	s->image_requests++;
+	if (s->image_breaks == 0)
+		http_body(s, fd, request, SIZE_MAX);
+	else if (s->image_requests == 1)
+		http_body(s, fd, request, s->image_breaks);
+	else
+		http_status(fd, "403 Forbidden", "");
+}
+
+static void http_manifest(const struct http_server *s, int fd)
+{
+	autofree char *head = xasprintf(
+		"HTTP/1.1 200 OK\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
+		strlen(s->manifest));
+
+	http_send(fd, head, strlen(head));
+	http_send(fd, s->manifest, strlen(s->manifest));
 }
 
 static void http_answer(struct http_server *s, int fd, const char *request)
@@ -89,6 +116,14 @@ static void http_answer(struct http_server *s, int fd, const char *request)
 	} else if (str_starts(path, "/loop ")) {
 		http_status(fd, "302 Found", "Location: /loop\r\n");
 	} else if (str_starts(path, "/out ")) {
+		http_status(fd, "302 Found", "Location: file:///etc/passwd\r\n");
+	} else if (s->manifest && str_starts(path, "/node-1.manifest.json ")) {
+		http_manifest(s, fd);
+	} else if (s->manifest && str_starts(path, "/node-1.squashfs.img ")) {
+		http_image(s, fd, request);
+	} else if (s->manifest && str_starts(path, "/away.manifest.json ")) {
+		http_manifest(s, fd);
+	} else if (str_starts(path, "/away.squashfs.img ")) {
 		http_status(fd, "302 Found", "Location: file:///etc/passwd\r\n");
 	} else if (str_starts(path, "/private ")) {
 		http_status(fd, "403 Forbidden", "");

@@ -516,9 +516,44 @@ static void json_says_the_same(void **state)
 	json_decref(j);
 }
 
+static void some_checks_only(void **state)
+{
+	autonodestate s = {0};
+	autocheckresult all = {0}, some = {0};
+	autostrv ids = {0}, unknown = {0};
+	struct err e = {0};
+
+	(void)state;
+	scene_healthy(&s);
+	unmount(&s, "/var/log");
+	no_default(&s);
+	strv_add(&ids, "thin");
+	strv_add(&ids, "volumes_mounted");
+	node_check(&s, &some);
+	assert_ok(check_select(&some, &ids, &e), e);
+	assert_int_equal(some.status, CHECK_FAILED);
+	assert_int_equal(some.count, 2);
+	assert_string_equal(some.groups[0].id, "mounts");
+	assert_int_equal(some.groups[0].count, 1);
+	assert_int_equal(some.groups[1].count, 2);
+
+	check_result_fini(&some);
+	strv_fini(&ids);
+	ids = (struct strv){0};
+	strv_add(&ids, "separate_var");
+	node_check(&s, &some);
+	assert_ok(check_select(&some, &ids, &e), e);
+	assert_int_equal(some.status, CHECK_OK);
+
+	strv_add(&unknown, "thing");
+	node_check(&s, &all);
+	assert_fails(check_select(&all, &unknown, &e), EINVAL, e, "there is no check 'thing'");
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(some_checks_only),
 		cmocka_unit_test(a_healthy_node_is_ok),
 		cmocka_unit_test(every_harm_is_seen),
 		cmocka_unit_test(every_check_has_a_case),

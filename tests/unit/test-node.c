@@ -310,6 +310,105 @@ static void motd(void **state)
 	assert_motd(NULL, 0, "UNKNOWN", look);
 }
 
+/* The layer before runs; another is tried, a third has failed, a fourth is staged. */
+static void transitions(struct node_state *s)
+{
+	struct node_boot *b = &s->boot;
+
+	scene_healthy(s);
+	scene_add_lv(s, "node-1.2+2", LVM_TAG_LAYER);
+	scene_add_lv(s, "node-1.2+3", LVM_TAG_LAYER);
+	scene_add_lv(s, "node-1.2+4", LVM_TAG_LAYER);
+	scene_add_entry(s, "node-1.2+2", SCENE_HASH);
+	scene_add_entry(s, "node-1.2+3", SCENE_HASH);
+	scene_add_entry(s, "node-1.2+4", SCENE_HASH);
+	b->trial = xstrdup("node-1.2+2");
+	b->tries = 2;
+	b->staged = xstrdup("node-1.2+4");
+	b->failed.items = xcalloc(1, sizeof(*b->failed.items));
+	b->failed.items[b->failed.count++] = (struct failed_version){.name = xstrdup("node"),
+		.version = xstrdup("1.2"),
+		.layer = xstrdup("node-1.2+3"),
+		.why = xstrdup("network: no \033 address"),
+		.root_hash = SCENE_HASH,
+		.time = 1767225600};
+	b->last_failed = xstrdup("node-1.2+3");
+	b->last_why = xstrdup("network: no \033 address");
+}
+
+static void transitions_are_shown(void **state)
+{
+	autonodestate s = {0};
+	autonodelayers l = {0};
+	autostrbuf b = {0};
+
+	(void)state;
+	transitions(&s);
+	autofree char *text = node_info_text(&s);
+	assert_non_null(strstr(text,
+		"\nTrial:     layer node-1.2+2, 2 tries left\n"
+		"Staged:    layer node-1.2+4, for 'nodectl activate'\n"
+		"Failed:    layer node-1.2+3 on 2026-01-01T00:00:00Z: network: no \\x1b address\n"
+		"Storage: "));
+	node_layers_find(&s, &l);
+	node_layers_text(&l, &b);
+	assert_non_null(strstr(b.data,
+		" +- node-1.2+1 (5.0 GiB, 12.5 % used, current, default)\n"
+		" +- node-1.2+2 (5.0 GiB, 12.5 % used, on trial)\n"
+		" +- node-1.2+3 (5.0 GiB, 12.5 % used, failed its trial)\n"
+		" +- node-1.2+4 (5.0 GiB, 12.5 % used, staged)\n"));
+	scene_set(&s.layer, "node-1.2+2");
+	autofree char *running = node_info_text(&s);
+	assert_non_null(strstr(running, "\nTrial:     layer node-1.2+2, it runs now\n"));
+}
+
+static void transitions_as_json(void **state)
+{
+	const char *trial, *staged, *failed, *why;
+	autonodestate s = {0};
+	int tries, running;
+
+	(void)state;
+	transitions(&s);
+	json_t *j = node_info_json(&s);
+	assert_int_equal(
+		json_unpack(j, "{s:{s:{s:s, s:i, s:b}, s:s, s:[{s:s, s:s}]}}", "bootloader",
+			"trial", "layer", &trial, "tries_left", &tries, "running", &running,
+			"staged", &staged, "failed", "layer", &failed, "why", &why),
+		0);
+	assert_string_equal(trial, "node-1.2+2");
+	assert_int_equal(tries, 2);
+	assert_int_equal(running, 0);
+	assert_string_equal(staged, "node-1.2+4");
+	assert_string_equal(failed, "node-1.2+3");
+	assert_string_equal(why, "network: no \033 address");
+	json_decref(j);
+}
+
+static void transitions_at_login(void **state)
+{
+	autonodestate s = {0}, well = {0};
+	autostrv notices = {0}, none = {0};
+
+	(void)state;
+	transitions(&s);
+	node_notices(&s, &notices);
+	assert_int_equal(notices.count, 3);
+	assert_string_equal(notices.items[0], "layer node-1.2+2 is tried at the next boot");
+	assert_string_equal(
+		notices.items[1], "the trial of layer node-1.2+3 failed: network: no \033 address");
+	assert_string_equal(notices.items[2], "layer node-1.2+4 is staged");
+	scene_healthy(&well);
+	node_notices(&well, &none);
+	assert_int_equal(none.count, 0);
+
+	autofree char *text = node_motd_text(
+		"{\"status\":\"ok\", \"notices\":[\"a trial\", 7, \"b\\u001b\"]}", 0);
+	assert_string_equal(text,
+		"  node status: OK\n  a trial\n  b\\x1b\n"
+		"  See `nodectl check` for more information\n");
+}
+
 static void banner(void **state)
 {
 	autobanner b = {.hostname = xstrdup("no\\de\n.example"), .has_console = true};
@@ -400,6 +499,9 @@ int main(void)
 		cmocka_unit_test(info_of_a_node_in_trouble),
 		cmocka_unit_test(info_as_json),
 		cmocka_unit_test(motd),
+		cmocka_unit_test(transitions_are_shown),
+		cmocka_unit_test(transitions_as_json),
+		cmocka_unit_test(transitions_at_login),
 		cmocka_unit_test(banner),
 		cmocka_unit_test(addresses_worth_showing),
 		cmocka_unit_test(interfaces_with_a_card_behind),

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the commands that change the next boot share. */
+#pragma once
+
+#include "base/err.h"
+
+/* Through systemd, which stops what runs. */
+int restart_node(struct err *e) MUST_CHECK;
+/* {"schema", "ok", "result", "layer", "error"}: docs/formats/upgrade.md. */
+void restart_print_json(const char *result, const char *layer, int r, const struct err *e);

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "upgrade/base-view.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "node/state.h"
+#include "sys/verity.h"
+
+#define IMAGE_JSON     "usr/lib/bedplate/image.json"
+#define JSON_MAX_BYTES (64 * KIB)
+#define FEC_ROOTS_MAX  24
+
+static bool take_number(const char **rest, char end, uint64_t *out)
+{
+	char *after;
+
+	if (!isdigit((unsigned char)**rest))
+		return false;
+	errno = 0;
+	*out = strtoumax(*rest, &after, 10);
+	if (errno != 0 || *after != end)
+		return false;
+	*rest = after + 1;
+	return true;
+}
+
+int base_view_verity(const struct lvm_lv *base, struct base_verity *out, struct err *e)
+{
+	const char *rest = lvm_tag_value(&base->tags, LVM_TAG_VERITY);
+	uint64_t roots;
+
+	if (!rest || !take_number(&rest, ':', &out->hash_offset) ||
+		!take_number(&rest, ':', &out->fec_offset) || !take_number(&rest, '\0', &roots) ||
+		roots > FEC_ROOTS_MAX)
+		return err_set(e, EBADMSG,
+			"base '%s' has no tag " LVM_TAG_VERITY "that makes sense", base->name);
+	out->fec_roots = (unsigned)roots;
+	return 0;
+}
+
+/* Of a process that was killed. */
+static int drop_leftover(const char *mapper_name, struct err *e)
+{
+	autofree char *path = xasprintf("/dev/mapper/%s", mapper_name);
+	int r = file_exists(path) ? verity_close(mapper_name, e) : 0;
+
+	return r == -ENODEV ? 0 : r;
+}
+
+static int open_device(const struct site *s, const uint8_t root_hash[32], const char *mapper_name,
+	struct base_view *v, struct err *e)
+{
+	const struct lvm_lv *lv = lvm_find(&s->lvm, LVM_TAG_BASE, v->base);
+	struct base_verity verity;
+
+	if (!lv)
+		return err_set(e, ENOENT, "there is no base '%s' in volume group '%s'", v->base,
+			s->vg->name);
+	int r = base_view_verity(lv, &verity, e);
+	if (r == 0)
+		r = drop_leftover(mapper_name, e);
+	if (r == 0)
+		r = base_open(v->vg, v->base, &verity, root_hash, mapper_name, e);
+	if (r == 0)
+		v->mapper = xstrdup(mapper_name);
+	return r;
+}
+
+static char *one_line(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text && *text ? str_printable(text) : NULL;
+}
+
+/* It is only compared and shown: an image that has none can still be upgraded. */
+static void read_identity(struct base_view *v)
+{
+	autofree char *text = NULL;
+	struct err own = {0};
+
+	if (image_read(image_tree(v->img), IMAGE_JSON, JSON_MAX_BYTES, &text, NULL, &own) < 0) {
+		log_debug("%s", own.msg);
+		return;
+	}
+	json_t *object = json_loads(text, 0, NULL);
+	v->name = one_line(object, "name");
+	v->version = one_line(object, "version");
+	json_decref(object);
+}
+
+int base_view_open(const struct site *s, const char *base, const uint8_t root_hash[32],
+	const char *mapper_name, struct base_view *out, struct err *e)
+{
+	autobaseview v = {.vg = xstrdup(s->vg->name), .base = xstrdup(base)};
+	bool runs = s->running && str_eq(base, s->base) &&
+		file_exists("/dev/mapper/" NODE_VERITY_NAME);
+	int r = runs ? 0 : open_device(s, root_hash, mapper_name, &v, e);
+
+	if (r < 0)
+		return r;
+	v.device = xasprintf("/dev/mapper/%s", runs ? NODE_VERITY_NAME : mapper_name);
+	r = image_open(v.device, &v.img, e);
+	if (r < 0)
+		return err_wrap(e, r, "base '%s'", base);
+	read_identity(&v);
+	*out = v;
+	v = (struct base_view){0};
+	return 0;
+}
+
+/* The running base's volume stays active: device-mapper has it open. */
+void base_view_fini(struct base_view *v)
+{
+	struct err e = {0};
+
+	image_free(v->img);
+	interrupt_defer();
+	if (v->mapper && base_close(v->vg, v->base, v->mapper, &e) < 0)
+		log_debug("%s", e.msg);
+	interrupt_resume();
+	free(v->vg);
+	free(v->base);
+	free(v->mapper);
+	free(v->device);
+	free(v->name);
+	free(v->version);
+	*v = (struct base_view){0};
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "base/xalloc.h"
+#include "boot/records.h"
+#include "upgrade/recover.h"
+#include "upgrade/settings.h"
+#include "upgrade/trial-result.h"
+#include "upgrade/trial-state.h"
+#include "upgrade/upgrade.h"
+#include "upgrade/var-restore.h"
+
+/* Settings that are wrong must not keep a node from deciding: what they say so far, or the defaults. */
+static void read_settings(struct settings *out)
+{
+	autofd int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct err e = {0};
+
+	if (settings_read(root_fd, out, &e) < 0)
+		log_warning("%s", e.msg);
+}
+
+static void log_lines(const struct strv *lines)
+{
+	for (size_t i = 0; i < lines->count; i++)
+		log_info("%s", lines->items[i]);
+}
+
+static int restore_var(struct site *s, struct err *e)
+{
+	autojournal j = {0};
+	bool done;
+	int r = journal_read(s->boot_fd, &j, e);
+
+	if (r <= 0 || !j.var || !s->running || !str_eq(j.to, s->layer))
+		return r < 0 ? r : 0;
+	r = var_restore(&s->lvm, &j, &done, e);
+	/* What is not there will not be there the next time. */
+	if (r < 0 && r != -ENOENT)
+		return r;
+	if (r < 0)
+		log_warning("/var stays as it is: %s", e->msg);
+	*e = (struct err){0};
+	r = journal_clear(s->boot_fd, e);
+	return r == 0 ? site_refresh(s, e) : r;
+}
+
+static void warn_of(const char *what, int r, struct err *e)
+{
+	if (r < 0)
+		log_warning("%s: %s", what, e->msg);
+	*e = (struct err){0};
+}
+
+int upgrade_boot(struct err *e)
+{
+	struct settings settings;
+	autosite s = {0};
+	autostrv done = {0};
+	struct err own = {0};
+	int r = site_open(false, &s, e);
+
+	if (r < 0)
+		return r;
+	read_settings(&settings);
+	warn_of("/var of a rollback", restore_var(&s, &own), &own);
+	r = trial_take_note(&s, settings.tries, &own);
+	warn_of("a trial that came to nothing", r, &own);
+	if (r == 1)
+		warn_of("/boot", site_refresh(&s, &own), &own);
+	warn_of("mending", recover_run(&s, false, &done, &own), &own);
+	log_lines(&done);
+	return 0;
+}
+
+int upgrade_bless(struct err *e)
+{
+	struct settings settings;
+	autosite s = {0};
+	autostrv done = {0};
+	struct err own = {0};
+	int r = site_open(false, &s, e);
+
+	if (r == 0)
+		r = trial_bless(&s, e);
+	if (r != 0)
+		return r;
+	warn_of(TRIAL_DEADLINE_PATH, file_replace(TRIAL_DEADLINE_PATH, "0\n", 2, 0644, &own), &own);
+	log_info("layer '%s' is good: it is the default now", s.layer);
+	read_settings(&settings);
+	r = site_refresh(&s, &own);
+	if (r == 0)
+		r = gc_run(&s, settings.keep, false, &done, &own);
+	warn_of("removing older images", r, &own);
+	log_lines(&done);
+	return 0;
+}
+
+int upgrade_unbless(const char *why, struct err *e)
+{
+	autosite s = {0};
+	int r = site_open(false, &s, e);
+
+	return r == 0 ? trial_unbless(&s, why, e) : r;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "upgrade/layer-make.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "boot/cmd-line.h"
+#include "image/entry-files.h"
+#include "storage/apply.h"
+#include "storage/thin.h"
+#include "upgrade/base-view.h"
+#include "upgrade/layer-fresh.h"
+#include "upgrade/layer-record.h"
+#include "upgrade/old-layer.h"
+
+static int open_bases(const struct layer_job *j, struct base_view *old_base,
+	struct base_view *new_base, struct err *e)
+{
+	const struct site *s = j->site;
+	uint8_t old_hash[SHA256_BYTES];
+	int r = site_root_hash(s, s->layer, old_hash, e);
+
+	if (r == 0)
+		r = base_view_open(s, s->base, old_hash, BASE_VIEW_OLD, old_base, e);
+	return r < 0 ? r : base_view_open(s, j->base, j->root_hash, BASE_VIEW_NEW, new_base, e);
+}
+
+static int merge_into(const struct layer_job *j, struct old_layer *old, int upper_fd,
+	struct merge_report *report, struct progress *p, struct err *e)
+{
+	autobaseview old_base = {0}, new_base = {0};
+	int r = open_bases(j, &old_base, &new_base, e);
+
+	if (r < 0)
+		return r;
+	if (j->fresh)
+		fresh_filter(old->upper, j->fresh);
+	const struct merge_trees trees = {
+		.old_base = image_tree(old_base.img),
+		.upper = old->upper,
+		.new_base = image_tree(new_base.img),
+	};
+	r = merge_layer(&trees, upper_fd, report, p, e);
+	return r < 0 ? r : layer_record(j, old->fd, upper_fd, e);
+}
+
+static int fill(const struct layer_job *j, struct old_layer *old, struct merge_report *report,
+	struct progress *p, struct err *e)
+{
+	autofree char *device = xasprintf("/dev/%s/%s", j->site->vg->name, j->layer);
+	autoplace place = PLACE_NONE;
+	int r = place_open(device, "new", true, &place, e);
+
+	if (r < 0)
+		return r;
+	autofd int upper_fd = file_open_beneath(place.fd, "upper", O_RDONLY | O_DIRECTORY, e);
+	if (upper_fd < 0)
+		return upper_fd;
+	r = merge_into(j, old, upper_fd, report, p, e);
+	close_auto(&upper_fd);
+	upper_fd = -1;
+	return r < 0 ? r : place_close(&place, e);
+}
+
+static int accept_layer(const struct layer_job *j, struct err *e)
+{
+	const char *tags[8] = {LVM_TAG_LAYER};
+
+	for (size_t i = 0; j->tags && j->tags[i]; i++) {
+		if (i + 2 == ARRAY_LEN(tags))
+			return err_set(e, E2BIG, "too many tags for layer '%s'", j->layer);
+		tags[i + 1] = j->tags[i];
+	}
+	return thin_accept(j->site->vg->name, j->layer, false, tags, e);
+}
+
+static int make_volume(const struct layer_job *j, struct old_layer *old,
+	struct merge_report *report, struct progress *p, struct err *e)
+{
+	const struct site *s = j->site;
+	const struct lvm_lv *lv = lvm_find(&s->lvm, LVM_TAG_LAYER, s->layer);
+	struct err removing = {0};
+	int r = thin_create(s->vg->name, s->pool->name, j->layer, lv->size_bytes, e);
+
+	if (r < 0)
+		return r;
+	r = layer_format(s->vg->name, j->layer, e);
+	if (r == 0)
+		r = fill(j, old, report, p, e);
+	if (r == 0)
+		r = accept_layer(j, e);
+	if (r == 0)
+		return 0;
+	interrupt_defer();
+	if (thin_remove(s->vg->name, j->layer, &removing) < 0)
+		log_warning("'%s' stays until 'nodectl recover': %s", j->layer, removing.msg);
+	interrupt_resume();
+	return r;
+}
+
+int layer_make(
+	const struct layer_job *j, struct merge_report *report, struct progress *p, struct err *e)
+{
+	autooldlayer old = OLD_LAYER_NONE;
+	int r = old_layer_open(j->site, j->site->layer, &old, e);
+
+	if (r == 0)
+		r = make_volume(j, &old, report, p, e);
+	return r < 0 ? err_wrap(e, r, "new layer '%s'", j->layer) : 0;
+}
+
+static int make_cmd_line(
+	const struct layer_job *j, struct base_view *new_base, char **out, struct err *e)
+{
+	const struct site *s = j->site;
+	const struct boot_entry *old = boot_entries_find(&s->entries, s->layer);
+	autofree char *old_params = NULL, *new_params = NULL;
+	autobaseview old_base = {0};
+	uint8_t old_hash[SHA256_BYTES];
+	char hash[SHA256_HEX_BYTES];
+	int r = site_root_hash(s, s->layer, old_hash, e);
+
+	if (!old)
+		return err_set(e, ENOENT, "layer '%s' has no boot entry", s->layer);
+	if (r == 0)
+		r = base_view_open(s, s->base, old_hash, BASE_VIEW_OLD, &old_base, e);
+	if (r == 0)
+		r = image_kernel_params(old_base.img, &old_params, e);
+	if (r == 0)
+		r = image_kernel_params(new_base->img, &new_params, e);
+	if (r < 0)
+		return r;
+	hex_format(j->root_hash, SHA256_BYTES, hash);
+	*out = cmd_line_carry(old->cmd_line, old_params, new_params, j->layer, hash);
+	return 0;
+}
+
+int layer_make_bootable(const struct layer_job *j, struct progress *p, struct err *e)
+{
+	autobaseview base = {0};
+	autoplace place = PLACE_NONE;
+	autobootentry entry = {.layer = xstrdup(j->layer), .title = xstrdup(j->title)};
+	int r = base_view_open(j->site, j->base, j->root_hash, BASE_VIEW_NEW, &base, e);
+
+	progress_begin(p, "boot entry", 1, "steps");
+	if (r == 0)
+		r = make_cmd_line(j, &base, &entry.cmd_line, e);
+	if (r == 0)
+		r = place_open(base.device, "base", false, &place, e);
+	if (r == 0)
+		r = entry_files_write(image_tree(base.img), place.fd, j->site->boot_fd, &entry, e);
+	if (r == 0)
+		r = progress_advance(p, 1, e);
+	progress_end(p);
+	return r < 0 ? err_wrap(e, r, "boot entry of '%s'", j->layer) : 0;
+}

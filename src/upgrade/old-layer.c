@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "upgrade/old-layer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+#include "base/file.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "storage/thin.h"
+
+static int read_upper(struct old_layer *o, const char *layer, struct err *e)
+{
+	autofree char *device = xasprintf("/dev/%s/%s", o->vg, o->name);
+	/* Writable, so that ext4 can replay its journal: the mount itself is not. */
+	int r = place_open(device, "old", false, &o->place, e);
+
+	if (r < 0)
+		return r;
+	o->fd = file_open_beneath(o->place.fd, "upper", O_RDONLY | O_DIRECTORY, e);
+	if (o->fd < 0)
+		return err_set(e, EBADMSG, "'%s' is no layer: it has no folder 'upper'", layer);
+	autofree char *path = xasprintf("%s/upper", o->place.path);
+	return tree_scan(path, &o->upper, e);
+}
+
+int old_layer_open(const struct site *s, const char *layer, struct old_layer *out, struct err *e)
+{
+	const struct lvm_lv *lv = lvm_find(&s->lvm, LVM_TAG_LAYER, layer);
+	autooldlayer o = OLD_LAYER_NONE;
+
+	if (!lv)
+		return err_set(e, ENOENT, "there is no layer '%s' in volume group '%s'", layer,
+			s->vg->name);
+	autofree char *name = xasprintf("%s.merge", layer);
+	int r = thin_remove(s->vg->name, name, e);
+	if (r == 0)
+		r = thin_snapshot(s->vg->name, layer, name, lv->size_bytes, e);
+	if (r < 0)
+		return err_wrap(e, r, "snapshot of layer '%s'", layer);
+	o.vg = xstrdup(s->vg->name);
+	o.name = take_ptr(name);
+	r = read_upper(&o, layer, e);
+	if (r < 0)
+		return err_wrap(e, r, "layer '%s'", layer);
+	*out = o;
+	o = (struct old_layer)OLD_LAYER_NONE;
+	return 0;
+}
+
+void old_layer_fini(struct old_layer *o)
+{
+	struct err e = {0};
+
+	tree_free(o->upper);
+	if (o->fd >= 0)
+		close_auto(&o->fd);
+	place_fini(&o->place);
+	interrupt_defer();
+	if (o->name && thin_remove(o->vg, o->name, &e) < 0)
+		log_warning("snapshot '%s' stays until 'nodectl recover': %s", o->name, e.msg);
+	interrupt_resume();
+	free(o->vg);
+	free(o->name);
+	*o = (struct old_layer)OLD_LAYER_NONE;
+}

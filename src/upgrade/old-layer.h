@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The upper half of a layer, out of a snapshot that nothing changes. */
+#pragma once
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "base/tree.h"
+#include "upgrade/place.h"
+#include "upgrade/site.h"
+
+struct old_layer {
+	char *vg, *name; /* of the snapshot; NULL: there is none */
+	struct place place;
+	struct tree *upper;
+	int fd; /* of the folder upper; belongs to it */
+};
+
+#define OLD_LAYER_NONE                                                                             \
+	{                                                                                          \
+		.place = PLACE_NONE, .fd = -1                                                      \
+	}
+
+int old_layer_open(const struct site *s, const char *layer, struct old_layer *out, struct err *e)
+	MUST_CHECK;
+/* The snapshot goes. */
+void old_layer_fini(struct old_layer *o);
+#define autooldlayer auto_with(old_layer_fini) struct old_layer

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <sys/statvfs.h>
+#include <time.h>
+
+#include "base/xalloc.h"
+#include "image/package-db.h"
+#include "liveimg/memory.h"
+#include "upgrade/base-make.h"
+#include "upgrade/base-view.h"
+#include "upgrade/merge.h"
+#include "upgrade/old-layer.h"
+#include "upgrade/packages-diff.h"
+#include "upgrade/precheck.h"
+#include "upgrade/run.h"
+
+#define MEMORY_BYTES   (256 * MIB)
+#define NODE_STATUS    "usr/lib/bedplate/dpkg/status"
+#define LAYER_SLACK    (32 * MIB) /* an empty ext4 with its journal */
+#define BOOT_SLACK     (1 * MIB)
+#define METADATA_SLACK (1 * MIB)
+/* zstd makes less than this of an initramfs, in percent; one that is compressed already is small. */
+#define INITRAMFS_PERCENT 60
+/* A mapping takes 16 bytes, in nodes that are half full in the worst case; twice for a snapshot. */
+#define MAPPING_BYTES 64
+
+static const struct manifest *manifest_of(const struct upgrade_run *u)
+{
+	return &u->image.manifest;
+}
+
+char *plan_title(const char *name, const char *version, const char *layer)
+{
+	const char *plus = strrchr(layer, '+');
+
+	return plus && !str_eq(plus, "+1") ? xasprintf("%s %s (%s)", name, version, plus + 1)
+					   : xasprintf("%s %s", name, version);
+}
+
+static void name_all(struct upgrade_run *u)
+{
+	const struct manifest *m = manifest_of(u);
+	struct upgrade_plan *plan = u->plan;
+
+	plan->from = xstrdup(u->site.layer);
+	plan->base = xasprintf("%s-%s", m->name, m->version);
+	plan->new_name = xstrdup(m->name);
+	plan->new_version = xstrdup(m->version);
+	plan->origin = u->image.origin ? str_printable(u->image.origin) : NULL;
+	plan->signer = u->image.signer ? str_printable(u->image.signer) : NULL;
+	plan->image_bytes = m->rootfs.size_bytes;
+	if (u->before.to)
+		plan->replaces = xstrdup(u->before.to);
+}
+
+static int read_old(struct upgrade_run *u, uint8_t old_hash[SHA256_BYTES], struct err *e)
+{
+	autobaseview old = {0};
+	int r = site_root_hash(&u->site, u->site.layer, old_hash, e);
+
+	if (r == 0)
+		r = base_view_open(&u->site, u->site.base, old_hash, BASE_VIEW_OLD, &old, e);
+	if (r < 0)
+		return err_wrap(e, r, "the node's own image");
+	u->plan->old_name = take_ptr(old.name);
+	u->plan->old_version = take_ptr(old.version);
+	return 0;
+}
+
+/* A base of that name is the same image, or another one: dm-verity tells. */
+static int look_for_base(struct upgrade_run *u, bool *differs, struct err *e)
+{
+	const struct manifest *m = manifest_of(u);
+	autobaseview view = {0};
+	struct err own = {0};
+
+	if (!lvm_find(&u->site.lvm, LVM_TAG_BASE, u->plan->base))
+		return 0;
+	int r = base_view_open(
+		&u->site, u->plan->base, m->verity.root_hash, BASE_VIEW_NEW, &view, &own);
+	*differs = r == -EKEYREJECTED;
+	u->plan->base_is_there = r == 0;
+	return r < 0 && !*differs ? err_set(e, -r, "%s", own.msg) : 0;
+}
+
+static uint64_t layer_estimate(const struct site *s)
+{
+	const struct lvm_lv *lv = lvm_find(&s->lvm, LVM_TAG_LAYER, s->layer);
+	double used = lv->data_percent < 0 ? 100 : lv->data_percent;
+
+	return (uint64_t)((double)lv->size_bytes / 100 * used) + LAYER_SLACK;
+}
+
+static uint64_t mappings(const struct upgrade_run *u, uint64_t bytes)
+{
+	return bytes / MAX(u->room.chunk_bytes, 1) * MAPPING_BYTES;
+}
+
+/* Without reading anything: as if all of the image had to be written. */
+static void estimate_pool(struct upgrade_run *u)
+{
+	const struct pool_room *room = &u->room;
+	struct upgrade_plan *plan = u->plan;
+
+	u->layer_bytes = layer_estimate(&u->site);
+	plan->write_bytes = plan->base_is_there ? 0 : plan->image_bytes;
+	plan->pool_growth_bytes = plan->write_bytes + u->layer_bytes;
+	plan->pool_free_bytes = room->data_bytes - room->data_used_bytes;
+	plan->metadata_free_bytes = room->metadata_bytes - room->metadata_used_bytes;
+	plan->metadata_growth_bytes = mappings(u, plan->pool_growth_bytes) + METADATA_SLACK;
+}
+
+static int estimate_boot(struct upgrade_run *u, struct err *e)
+{
+	const struct manifest *m = manifest_of(u);
+	struct statvfs st;
+
+	if (fstatvfs(u->site.boot_fd, &st) < 0)
+		return err_errno(e, "/boot");
+	u->plan->boot_free_bytes = (uint64_t)st.f_bavail * st.f_frsize;
+	if (m->kernel_count > 0)
+		u->plan->boot_needed_bytes = m->kernels[0].kernel_bytes +
+			m->kernels[0].initramfs_bytes / 100 * INITRAMFS_PERCENT + BOOT_SLACK;
+	return 0;
+}
+
+static struct base_job base_job_of(const struct upgrade_run *u)
+{
+	return (struct base_job){
+		.vg = u->site.vg->name,
+		.pool = u->site.pool->name,
+		.base = u->plan->base,
+		.like = u->site.base,
+		.image = &u->image,
+	};
+}
+
+static int measure_base(struct upgrade_run *u, struct err *e)
+{
+	const struct base_job job = base_job_of(u);
+	struct upgrade_plan *plan = u->plan;
+	struct timespec began, ended;
+	struct base_cost cost;
+
+	if (plan->measured || plan->base_is_there)
+		return 0;
+	clock_gettime(CLOCK_MONOTONIC, &began);
+	int r = base_measure(&job, &cost, u->p, e);
+	if (r < 0)
+		return r;
+	clock_gettime(CLOCK_MONOTONIC, &ended);
+	plan->measured = true;
+	plan->write_bytes = cost.changed_bytes;
+	plan->pool_growth_bytes = cost.chunk_bytes + u->layer_bytes;
+	/* Making it reads both as well, and then the new one once more. */
+	plan->seconds = 2 * (uint64_t)(ended.tv_sec - began.tv_sec) + 1;
+	return 0;
+}
+
+static int estimate(struct upgrade_run *u, struct err *e)
+{
+	struct upgrade_plan *plan = u->plan;
+	int r = pool_room(u->site.vg->name, u->site.pool->name, &u->room, e);
+
+	if (r == 0)
+		r = estimate_boot(u, e);
+	if (r < 0)
+		return r;
+	estimate_pool(u);
+	if (plan->pool_growth_bytes + plan->image_bytes / 10 > plan->pool_free_bytes &&
+		!u->room.failed)
+		r = measure_base(u, e);
+	return r;
+}
+
+static int judge(struct upgrade_run *u, bool base_differs, struct err *e)
+{
+	const bool asks = !u->spec->allow_running_vms && u->site.running;
+	struct err memory = {0};
+	autostrv machines = {0};
+	const struct precheck c = {
+		.spec = u->spec,
+		.plan = u->plan,
+		.site = &u->site,
+		.failed = &u->failed,
+		.root_hash = manifest_of(u)->verity.root_hash,
+		.room = &u->room,
+		.machines = &machines,
+		.base_differs = base_differs,
+	};
+	int r = asks ? precheck_find_machines(&machines, e) : 0;
+
+	if (r < 0)
+		return r;
+	precheck_judge(&c, &u->plan->problems);
+	if (memory_check(MEMORY_BYTES, "an upgrade", &memory) < 0)
+		strv_add(&u->plan->problems, memory.msg);
+	return precheck_result(&u->plan->problems, "upgrade", e);
+}
+
+int plan_make(struct upgrade_run *u, struct err *e)
+{
+	uint8_t old_hash[SHA256_BYTES];
+	bool differs = false;
+
+	name_all(u);
+	int r = read_old(u, old_hash, e);
+	if (r < 0)
+		return r;
+	u->plan->already = memcmp(old_hash, manifest_of(u)->verity.root_hash, SHA256_BYTES) == 0;
+	if (u->plan->already)
+		return 0;
+	u->plan->to = site_next_layer(&u->site, u->plan->base);
+	if (!lvm_name_ok(u->plan->to))
+		return err_set(e, EINVAL, "'%s' cannot be the name of a volume", u->plan->to);
+	r = failed_read(u->site.boot_fd, &u->failed, e);
+	if (r == 0)
+		r = look_for_base(u, &differs, e);
+	if (r == 0)
+		r = estimate(u, e);
+	return r < 0 ? r : judge(u, differs, e);
+}
+
+static int read_node_packages(struct old_layer *old, struct manifest *out, struct err *e)
+{
+	autofree char *text = NULL;
+	int r = image_read(old->upper, NODE_STATUS, DPKG_STATUS_MAX_BYTES, &text, NULL, e);
+
+	if (r == -ENOENT) {
+		*e = (struct err){0};
+		return 0;
+	}
+	return r < 0 ? r : packages_parse(text, out, e);
+}
+
+static int compare_packages(
+	struct upgrade_run *u, struct base_view *old_base, struct old_layer *old, struct err *e)
+{
+	automanifest base = {0}, node = {0};
+	int r = packages_read(image_tree(old_base->img), &base, e);
+
+	if (r == 0)
+		r = read_node_packages(old, &node, e);
+	if (r < 0)
+		return err_wrap(e, r, "the node's packages");
+	packages_compare(&base, manifest_of(u), &u->plan->packages);
+	packages_lost(&node, &base, manifest_of(u), &u->plan->lost_packages);
+	return 0;
+}
+
+int plan_measure(struct upgrade_run *u, struct err *e)
+{
+	autooldlayer old = OLD_LAYER_NONE;
+	autobaseview base = {0};
+	uint8_t hash[SHA256_BYTES];
+	int r = measure_base(u, e);
+
+	if (r == 0)
+		r = site_root_hash(&u->site, u->site.layer, hash, e);
+	if (r == 0)
+		r = old_layer_open(&u->site, u->site.layer, &old, e);
+	if (r == 0)
+		r = base_view_open(&u->site, u->site.base, hash, BASE_VIEW_OLD, &base, e);
+	if (r == 0)
+		r = compare_packages(u, &base, &old, e);
+	if (r < 0)
+		return r;
+	const struct merge_trees trees = {
+		.old_base = image_tree(base.img),
+		.upper = old.upper,
+		.new_base = image_tree(u->image.img),
+	};
+	return merge_layer(&trees, -1, &u->plan->merge, u->p, e);
+}

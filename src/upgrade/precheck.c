@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "upgrade/precheck.h"
+
+#include <errno.h>
+
+#include "base/cmd.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/version.h"
+#include "base/xalloc.h"
+
+#define VIRSH_SECONDS 30
+
+PRINTF(2, 3)
+static void problem(struct strv *out, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	autofree char *text = xvasprintf(fmt, ap);
+	va_end(ap);
+	strv_take(out, str_printable(text));
+}
+
+static void judge_version(const struct precheck *c, struct strv *out)
+{
+	const struct upgrade_plan *u = c->plan;
+	bool same_name = !u->old_name || str_eq(u->old_name, u->new_name);
+
+	if (!same_name && !c->spec->allow_other_name)
+		problem(out,
+			"the image is of '%s', this node runs '%s': --allow-other-name takes it",
+			u->new_name, u->old_name);
+	if (c->base_differs)
+		problem(out,
+			"this node has another image that is called %s, too: build the new one with "
+			"a version of its own",
+			u->base);
+	if (same_name && u->old_version && !c->spec->allow_downgrade &&
+		version_compare(u->new_version, u->old_version) < 0)
+		problem(out, "version %s is older than %s, which runs: --allow-downgrade takes it",
+			u->new_version, u->old_version);
+}
+
+static void judge_failed(const struct precheck *c, struct strv *out)
+{
+	char hash[SHA256_HEX_BYTES];
+
+	hex_format(c->root_hash, SHA256_BYTES, hash);
+	for (size_t i = 0; !c->spec->retry_failed && i < c->failed->count; i++) {
+		const struct failed_version *v = &c->failed->items[i];
+
+		if (str_eq(v->root_hash, hash))
+			problem(out,
+				"%s %s has failed here before%s%s: --retry-failed tries it again",
+				c->plan->new_name, c->plan->new_version, v->why ? ": " : "",
+				v->why ? v->why : "");
+	}
+}
+
+static void judge_pool(const struct precheck *c, struct strv *out)
+{
+	const struct pool_room *room = c->room;
+	const char *vg = c->site->vg->name, *pool = c->site->pool->name;
+
+	if (room->failed)
+		problem(out, "thin pool %s/%s has failed: lvconvert --repair", vg, pool);
+	else if (room->needs_check)
+		problem(out, "thin pool %s/%s needs a check: lvconvert --repair", vg, pool);
+	else if (room->read_only)
+		problem(out, "thin pool %s/%s is read-only", vg, pool);
+	if (room->out_of_data)
+		problem(out, "thin pool %s/%s is full: lvextend", vg, pool);
+}
+
+static void judge_room(
+	const char *what, uint64_t needed, uint64_t there, const char *help, struct strv *out)
+{
+	autofree char *needed_text = str_bytes(needed);
+	autofree char *there_text = str_bytes(there);
+
+	if (needed > there)
+		problem(out, "%s: %s needed, %s free: %s", what, needed_text, there_text, help);
+}
+
+static void judge_rooms(const struct precheck *c, struct strv *out)
+{
+	const struct upgrade_plan *u = c->plan;
+	autofree char *data = xasprintf("thin pool %s/%s", c->site->vg->name, c->site->pool->name);
+	autofree char *metadata = xasprintf("metadata of %s", data);
+
+	judge_room(data, u->pool_growth_bytes, u->pool_free_bytes, "lvextend it, or 'nodectl gc'",
+		out);
+	judge_room(metadata, u->metadata_growth_bytes, u->metadata_free_bytes,
+		"lvextend --poolmetadatasize", out);
+	judge_room("/boot", u->boot_needed_bytes, u->boot_free_bytes,
+		"'nodectl gc', or remove files", out);
+}
+
+/* What an upgrade that fails falls back to. */
+static void judge_default(const struct site *s, struct strv *out)
+{
+	const char *layer = s->choice.default_layer;
+	const struct boot_entry *entry = layer ? boot_entries_find(&s->entries, layer) : NULL;
+
+	if (!layer)
+		problem(out, "no layer is set to boot by default: 'nodectl rollback --to %s'",
+			s->layer);
+	else if (!entry)
+		problem(out,
+			"the default layer '%s' has no boot entry, nothing could be gone back to",
+			layer);
+	else if (entry->missing)
+		problem(out, "the default layer '%s' cannot boot: there is no %s", layer,
+			entry->missing);
+	else if (!lvm_find(&s->lvm, LVM_TAG_LAYER, layer))
+		problem(out, "the default layer '%s' has no volume", layer);
+}
+
+void precheck_machines(const struct strv *machines, struct strv *problems)
+{
+	autostrbuf names = {0};
+
+	for (size_t i = 0; i < machines->count; i++)
+		strbuf_printf(&names, "%s%s", i ? ", " : "", machines->items[i]);
+	if (machines->count > 0)
+		problem(problems,
+			"%zu virtual machine%s running (%.200s): move or stop them, or "
+			"--allow-running-vms",
+			machines->count, machines->count == 1 ? " is" : "s are", names.data);
+}
+
+void precheck_judge(const struct precheck *c, struct strv *problems)
+{
+	judge_version(c, problems);
+	judge_failed(c, problems);
+	judge_default(c->site, problems);
+	judge_pool(c, problems);
+	judge_rooms(c, problems);
+	/* They run on until the restart, which neither of these comes to. */
+	if (!c->spec->allow_running_vms && !c->spec->stage && !c->spec->plan_only)
+		precheck_machines(c->machines, problems);
+}
+
+int precheck_find_machines(struct strv *out, struct err *e)
+{
+	autofree char *text = NULL;
+	autocmd c = {.timeout_seconds = VIRSH_SECONDS};
+	struct err own = {0};
+
+	if (!cmd_exists("virsh"))
+		return 0;
+	cmd_add(&c, "virsh", "--connect=qemu:///system", "--readonly", "list", "--state-running",
+		"--name", NULL);
+	int r = cmd_output(&c, &text, &own);
+	if (r == -EINTR)
+		return err_set(e, EINTR, "%s", own.msg);
+	if (r == -ETIMEDOUT)
+		return err_set(e, ETIMEDOUT,
+			"libvirt does not say which virtual machines run: %s: --allow-running-vms does "
+			"not ask it",
+			own.msg);
+	if (r < 0) {
+		log_info("no virtual machines: %s", own.msg);
+		return 0;
+	}
+	char *rest = text;
+	for (char *line; (line = str_next_word(&rest, "\n"));)
+		if (*str_trim(line))
+			strv_take(out, str_printable(str_trim(line)));
+	return 0;
+}
+
+int precheck_no_trial(const struct site *s, struct err *e)
+{
+	const char *trial = s->choice.trial;
+
+	if (!trial)
+		return 0;
+	if (s->running && str_eq(trial, s->layer))
+		return err_set(e, EBUSY,
+			"layer '%s' runs on trial: wait until it is found good, or 'nodectl bless', or "
+			"'nodectl rollback'",
+			trial);
+	return err_set(e, EBUSY,
+		"layer '%s' is waiting for its trial: restart into it, or 'nodectl rollback' to call it "
+		"off",
+		trial);
+}
+
+int precheck_result(const struct strv *problems, const char *what, struct err *e)
+{
+	if (problems->count == 0)
+		return 0;
+	if (problems->count == 1)
+		return err_set(e, EPERM, "%s", problems->items[0]);
+	for (size_t i = 0; i < problems->count; i++)
+		log_warning("%s", problems->items[i]);
+	return err_set(e, EPERM, "%zu reasons against the %s, see above", problems->count, what);
+}

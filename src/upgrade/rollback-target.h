@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which layer a rollback goes to.  Internal to upgrade/. */
+#pragma once
+
+#include "base/err.h"
+#include "boot/records.h"
+#include "upgrade/site.h"
+
+/* -ENOENT: there is no such layer; -EBADMSG: it could not boot, and why. */
+int rollback_check(const struct site *s, const char *layer, struct err *e) MUST_CHECK;
+/*
+ * The one that ran before s->layer, never one that came after it: out of the history, or the only
+ * other one.  -ENOENT: there is none; -ENOTUNIQ: several could be meant, they are named.
+ */
+int rollback_target(const struct site *s, const struct history *h, const char **out, struct err *e)
+	MUST_CHECK;

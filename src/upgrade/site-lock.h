@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One operation on the node of this machine at a time. */
+#pragma once
+
+#include "base/err.h"
+
+/*
+ * The descriptor that holds the lock, which ends with it or with the process.  -EBUSY: somebody else
+ * has it, who is named.
+ */
+int site_lock(const char *path, struct err *e) MUST_CHECK;
+/* Closes fd. */
+void site_unlock(int fd);

@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a trial boot keeps below /run, for trial-deadline to see. */
+#pragma once
+
+/* Seconds since power-on at which a trial is restarted; "0": it was blessed, or needs no end. */
+#define TRIAL_DEADLINE_PATH "/run/bedplate/trial-deadline"

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "upgrade/upgrade.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <time.h>
+
+#include "base/hash.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "upgrade/base-make.h"
+#include "upgrade/commit.h"
+#include "upgrade/hooks.h"
+#include "upgrade/layer-make.h"
+#include "upgrade/open.h"
+#include "upgrade/precheck.h"
+#include "upgrade/run.h"
+
+#define DOWNLOADS      "/var/lib/bedplate/download"
+#define LIVE_DOWNLOADS "/run/bedplate/upgrade"
+/* Of the pool that stays free whatever the new base turns out to take. */
+#define POOL_RESERVE (64 * MIB)
+
+static void run_fini(struct upgrade_run *u)
+{
+	journal_fini(&u->before);
+	liveimg_fini(&u->image);
+	failed_versions_fini(&u->failed);
+	site_fini(&u->site);
+}
+
+static int open_all(struct upgrade_run *u, struct err *e)
+{
+	int r = open_site(&u->site, &u->settings, e);
+
+	if (r < 0)
+		return r;
+	r = journal_read(u->site.boot_fd, &u->before, e);
+	if (r < 0)
+		return r;
+	if (r == 0 || u->before.step != STEP_STAGED) {
+		journal_fini(&u->before);
+		u->before = (struct journal){0};
+	}
+	return 0;
+}
+
+static int get_image(struct upgrade_run *u, struct err *e)
+{
+	struct liveimg_from from = u->spec->from;
+
+	from.folder = u->site.running ? DOWNLOADS : LIVE_DOWNLOADS;
+	from.to_disk = u->site.running;
+	from.signed_only = true;
+	return liveimg_get(&from, &u->image, u->p, e);
+}
+
+static int make_base(struct upgrade_run *u, struct journal *j, struct err *e)
+{
+	const struct upgrade_plan *plan = u->plan;
+	uint64_t keep = u->layer_bytes + POOL_RESERVE;
+	const struct base_job job = {
+		.vg = u->site.vg->name,
+		.pool = u->site.pool->name,
+		.base = plan->base,
+		.like = u->site.base,
+		.image = &u->image,
+		/* 0 would be no limit. */
+		.limit_bytes = plan->pool_free_bytes > keep ? plan->pool_free_bytes - keep : 1,
+	};
+	struct base_cost cost = {0};
+
+	if (plan->base_is_there)
+		return 0;
+	int r = step_begin(&u->site, j, STEP_BASE, e);
+	if (r == 0)
+		r = base_make(&job, &cost, u->p, e);
+	if (r < 0)
+		return r;
+	u->plan->measured = true;
+	u->plan->write_bytes = cost.changed_bytes;
+	u->plan->pool_growth_bytes = cost.chunk_bytes + u->layer_bytes;
+	return site_refresh(&u->site, e);
+}
+
+static int make_layer(struct upgrade_run *u, struct journal *j, struct err *e)
+{
+	const struct upgrade_plan *plan = u->plan;
+	autofree char *title = plan_title(plan->new_name, plan->new_version, plan->to);
+	const struct layer_job job = {
+		.site = &u->site,
+		.base = plan->base,
+		.layer = plan->to,
+		.root_hash = u->image.manifest.verity.root_hash,
+		.title = title,
+		.image = &u->image,
+	};
+	int r = step_begin(&u->site, j, STEP_LAYER, e);
+
+	if (r == 0)
+		r = layer_make(&job, &u->plan->merge, u->p, e);
+	if (r == 0)
+		r = step_begin(&u->site, j, STEP_BOOT, e);
+	return r < 0 ? r : layer_make_bootable(&job, u->p, e);
+}
+
+static int stage(struct upgrade_run *u, struct journal *j, struct err *e)
+{
+	int r = step_begin(&u->site, j, STEP_STAGED, e);
+
+	if (r == 0)
+		note_history(&u->site, j, "staged", u->image.signer, !u->image.signer);
+	return r;
+}
+
+static int finish(struct upgrade_run *u, struct journal *j, struct err *e)
+{
+	const struct commit c = {
+		.site = &u->site,
+		.journal = j,
+		.tries = u->settings.tries,
+		.signer = u->image.signer,
+		.is_unsigned = !u->image.signer,
+	};
+	int r = u->spec->stage ? 0 : site_refresh(&u->site, e);
+
+	if (r < 0)
+		return r;
+	return u->spec->stage ? stage(u, j, e) : commit_run(&c, e);
+}
+
+/* The image was taken: neither its download nor its failure is needed any more. */
+static void tidy(struct upgrade_run *u)
+{
+	char hash[SHA256_HEX_BYTES];
+	struct err e = {0};
+
+	hex_format(u->image.manifest.verity.root_hash, SHA256_BYTES, hash);
+	if (u->spec->retry_failed && failed_remove(u->site.boot_fd, hash, &e) < 0)
+		log_warning("%s", e.msg);
+	liveimg_drop_download(&u->image);
+}
+
+static int carry_out(struct upgrade_run *u, struct err *e)
+{
+	const struct upgrade_plan *plan = u->plan;
+	const struct hook_event event = {.name = "pre-upgrade", .from = plan->from, .to = plan->to};
+	struct journal j = {
+		.operation = OPERATION_UPGRADE,
+		.from = plan->from,
+		.to = plan->to,
+		.base = plan->base,
+		.new_base = !plan->base_is_there,
+		.started = time(NULL),
+	};
+	int r = hooks_run(&event, e);
+
+	if (r < 0)
+		return r;
+	r = make_base(u, &j, e);
+	if (r == 0)
+		r = make_layer(u, &j, e);
+	if (r == 0)
+		r = finish(u, &j, e);
+	if (r < 0)
+		take_back(&u->site, &j);
+	else
+		tidy(u);
+	return r;
+}
+
+static int run(struct upgrade_run *u, struct err *e)
+{
+	int r = open_all(u, e);
+
+	if (r == 0)
+		r = get_image(u, e);
+	if (r == 0)
+		r = plan_make(u, e);
+	if (r < 0 || u->plan->already)
+		return r;
+	if (u->spec->plan_only || !u->spec->yes)
+		r = plan_measure(u, e);
+	if (r < 0 || u->spec->plan_only)
+		return r;
+	if (!u->spec->yes)
+		return err_set(e, ECANCELED, "nothing was changed; add --yes to upgrade");
+	r = drop_staged(&u->site, u->plan->base_is_there ? u->plan->base : NULL, e);
+	return r < 0 ? r : carry_out(u, e);
+}
+
+int upgrade_run(const struct upgrade_spec *spec, struct upgrade_plan *out, struct progress *p,
+	struct err *e)
+{
+	auto_with(run_fini) struct upgrade_run u = {
+		.spec = spec,
+		.p = p,
+		.plan = out,
+	};
+
+	return run(&u, e);
+}
+
+/* Who signed it is in the line that it was staged with. */
+static void find_signer(const struct history *h, const char *layer, struct commit *c)
+{
+	for (size_t i = h->count; i > 0; i--) {
+		const struct transition *t = &h->items[i - 1];
+
+		if (!str_eq(t->result, "staged") || !str_eq(t->to, layer))
+			continue;
+		c->signer = t->signer;
+		c->is_unsigned = t->is_unsigned;
+		return;
+	}
+}
+
+static int check_staged(
+	const struct site *s, const struct journal *j, bool allow_running_vms, struct err *e)
+{
+	autostrv machines = {0}, problems = {0};
+	int r = 0;
+
+	if (!lvm_find(&s->lvm, LVM_TAG_LAYER, j->to))
+		return err_set(e, ENOENT, "the staged layer '%s' is gone: upgrade again", j->to);
+	if (!str_eq(j->from, s->layer))
+		return err_set(e, ESTALE,
+			"'%s' was made out of layer '%s', and '%s' is what would be left now: upgrade "
+			"again",
+			j->to, j->from, s->layer);
+	if (!allow_running_vms && s->running)
+		r = precheck_find_machines(&machines, e);
+	if (r < 0)
+		return r;
+	precheck_machines(&machines, &problems);
+	return precheck_result(&problems, "upgrade", e);
+}
+
+int upgrade_activate(bool allow_running_vms, char **layer, struct err *e)
+{
+	autosite s = {0};
+	struct settings settings;
+	autojournal j = {0};
+	autohistory history = {0};
+	int r = open_site(&s, &settings, e);
+
+	if (r == 0)
+		r = journal_read(s.boot_fd, &j, e);
+	if (r < 0)
+		return r;
+	if (r == 0 || j.step != STEP_STAGED)
+		return err_set(e, ENOENT, "nothing is staged: 'nodectl upgrade --stage' does that");
+	struct commit c = {.site = &s, .journal = &j, .tries = settings.tries};
+	r = check_staged(&s, &j, allow_running_vms, e);
+	if (r == 0)
+		r = history_read(s.boot_fd, &history, e);
+	if (r < 0)
+		return r;
+	find_signer(&history, j.to, &c);
+	r = commit_run(&c, e);
+	if (r < 0) {
+		struct err own = {0};
+
+		/* It stays staged. */
+		j.step = STEP_STAGED;
+		if (journal_write(s.boot_fd, &j, &own) < 0)
+			log_warning("%s", own.msg);
+		return r;
+	}
+	*layer = xstrdup(j.to);
+	return 0;
+}
