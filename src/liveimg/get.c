@@ -39,6 +39,8 @@ void liveimg_fini(struct liveimg *l)
 	manifest_fini(&l->manifest);
 	free(l->signer);
 	free(l->origin);
+	free(l->manifest_text);
+	free(l->sig);
 	*l = (struct liveimg){0};
 }
 
@@ -51,6 +53,11 @@ static void list_anchors(struct strv *out)
 	for (size_t i = 0; i < names.count; i++)
 		if (str_ends(names.items[i], ".pem"))
 			strv_take(out, xasprintf(LIVEIMG_TRUST_FOLDER "/%s", names.items[i]));
+}
+
+void liveimg_anchors(struct strv *out)
+{
+	list_anchors(out);
 }
 
 /* sig is NULL when there is none. */
@@ -97,6 +104,17 @@ static int check_content(const struct job *j, struct err *e)
 	return 0;
 }
 
+static void keep_manifest(
+	struct liveimg *l, const char *text, size_t len, const char *sig, size_t sig_len)
+{
+	free(l->manifest_text);
+	free(l->sig);
+	l->manifest_text = xmemdup(text, len);
+	l->manifest_len = len;
+	l->sig = sig ? xmemdup(sig, sig_len) : NULL;
+	l->sig_len = sig_len;
+}
+
 static int take_manifest(
 	struct job *j, const char *text, size_t len, const char *sig, size_t sig_len, struct err *e)
 {
@@ -108,7 +126,10 @@ static int take_manifest(
 	r = manifest_parse(text, len, &j->out->manifest, e);
 	if (r < 0)
 		return err_wrap(e, r, "%s", j->manifest_name);
-	return check_content(j, e);
+	r = check_content(j, e);
+	if (r == 0)
+		keep_manifest(j->out, text, len, sig, sig_len);
+	return r;
 }
 
 /* Names that the manifest of an image called name may have beside it. */

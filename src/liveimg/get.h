@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/progress.h"
+#include "base/str.h"
 #include "image/image.h"
 #include "image/manifest.h"
 #include "liveimg/fetch.h"
@@ -33,10 +34,16 @@ struct liveimg {
 	struct manifest manifest;
 	char *signer; /* NULL: not signed, or no anchors to check it with */
 	char *origin; /* for people: the URL, or "the medium" */
+	/* As they were fetched, for who keeps them; sig is NULL when there is none. */
+	char *manifest_text, *sig;
+	size_t manifest_len, sig_len;
 };
 
 void liveimg_fini(struct liveimg *l);
 #define autoliveimg auto_with(liveimg_fini) struct liveimg
+
+/* Paths of the certificates in LIVEIMG_TRUST_FOLDER. */
+void liveimg_anchors(struct strv *out);
 
 /*
  * out starts zeroed.  -EBADMSG: a digest, -EKEYREJECTED: the signature, -EINVAL: of another

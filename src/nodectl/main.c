@@ -6,6 +6,8 @@ static const struct cli_command *const commands[] = {
 	&cmd_info,
 	&cmd_layers,
 	&cmd_check,
+	&cmd_diff,
+	&cmd_verify,
 	&cmd_motd,
 	&cmd_banner,
 	&cmd_install,
