@@ -9,10 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cmd.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/xalloc.h"
-#include "sys/verity.h"
 
 #define NAME_PREFIX    "bedplate-read."
 #define FEC_ROOTS_MIN  2
@@ -98,20 +98,84 @@ int base_ref_find(const struct node_state *s, const char *name, struct base_ref 
 	return 0;
 }
 
+/* "0 LENGTH verity VERSION DEV DEV 4096 4096 BLOCKS START sha256 ROOT SALT [N OPTION...]" */
+#define TABLE_ROOT  11
+#define TABLE_WORDS 13
+
+int base_ref_table(
+	char *table, const uint8_t root_hash[SHA256_BYTES], bool corrected, struct err *e)
+{
+	char want[SHA256_HEX_BYTES];
+	char *at = table;
+	size_t words = 0;
+
+	hex_format(root_hash, SHA256_BYTES, want);
+	for (; words < TABLE_WORDS && *at && *at != '\n'; words++) {
+		size_t len = strcspn(at, " \n");
+
+		if (words == 2 && (len != 6 || strncmp(at, "verity", len) != 0))
+			break;
+		if (words == TABLE_ROOT && (len != strlen(want) || strncasecmp(at, want, len) != 0))
+			return err_set(e, EKEYREJECTED,
+				"'" NODE_VERITY_NAME "' was opened with another root hash");
+		at += len;
+		at += *at == ' ' && words + 1 < TABLE_WORDS;
+	}
+	if (words != TABLE_WORDS)
+		return err_set(
+			e, EBADMSG, "'" NODE_VERITY_NAME "' is not opened through dm-verity");
+	at[corrected ? strcspn(at, "\n") : 0] = '\0';
+	return 0;
+}
+
+/*
+ * A second device like the one that root is on.  libcryptsetup before 2.7 insists on having a volume
+ * for itself; the kernel does not.
+ */
+static int open_beside(
+	const struct base_ref *b, const char *mapper_name, bool corrected, struct err *e)
+{
+	autofree char *table = NULL;
+	autocmd ask = {0};
+	autocmd create = {0};
+
+	cmd_add(&ask, "dmsetup", "table", NODE_VERITY_NAME, NULL);
+	int r = cmd_output(&ask, &table, e);
+	if (r == 0)
+		r = base_ref_table(table, b->root_hash, corrected, e);
+	if (r < 0)
+		return r;
+	cmd_add(&create, "dmsetup", "create", mapper_name, "--readonly", "--table", table, NULL);
+	return cmd_run(&create, e);
+}
+
 int base_ref_open(const struct base_ref *b, const char *mapper_name, bool corrected, struct err *e)
 {
 	struct base_verity v = b->verity;
+
+	if (b->running) {
+		int r = open_beside(b, mapper_name, corrected, e);
+		return r < 0 ? err_wrap(e, r, "base '%s'", b->name) : 0;
+	}
 
 	if (!corrected)
 		v.fec_offset = v.fec_roots = 0;
 	return base_open(b->lv->vg, b->name, &v, b->root_hash, mapper_name, e);
 }
 
+static int remove_device(const char *mapper_name, struct err *e)
+{
+	autocmd c = {0};
+
+	cmd_add(&c, "dmsetup", "remove", "--retry", mapper_name, NULL);
+	return cmd_run(&c, e);
+}
+
 int base_ref_close(const struct base_ref *b, const char *mapper_name, struct err *e)
 {
 	if (!b->lv->active)
 		return base_close(b->lv->vg, b->name, mapper_name, e);
-	int r = verity_close(mapper_name, e);
+	int r = remove_device(mapper_name, e);
 	return r < 0 ? err_wrap(e, r, "base '%s'", b->name) : 0;
 }
 
@@ -139,7 +203,7 @@ void base_ref_drop_leftovers(void)
 	for (size_t i = 0; i < names.count; i++) {
 		struct err e = {0};
 
-		if (is_leftover(names.items[i]) && verity_close(names.items[i], &e) < 0)
+		if (is_leftover(names.items[i]) && remove_device(names.items[i], &e) < 0)
 			log_debug("'%s': %s", names.items[i], e.msg);
 	}
 }

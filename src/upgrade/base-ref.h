@@ -36,6 +36,13 @@ int base_ref_open(const struct base_ref *b, const char *mapper_name, bool correc
 /* The volume is as it was before. */
 int base_ref_close(const struct base_ref *b, const char *mapper_name, struct err *e) MUST_CHECK;
 
+/*
+ * Cut the table of the running base's device down to one line, without error correction unless
+ * corrected.  -EKEYREJECTED: it has another root hash.
+ */
+int base_ref_table(char *table, const uint8_t root_hash[SHA256_BYTES], bool corrected,
+	struct err *e) MUST_CHECK;
+
 /* A mapper name that no other process has.  The caller frees it. */
 char *base_ref_mapper_name(unsigned number) MUST_CHECK;
 /* Close what processes that were killed have left under such names. */

@@ -2,8 +2,11 @@
 #include "upgrade/layer-read.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -146,19 +149,29 @@ static int open_base(struct part *p, const struct node_state *s, unsigned number
 	return image_open(path, &p->image, e);
 }
 
+/*
+ * Read-only by the block layer: lvm's own way (read_only_volume_list) would make the pool read-only,
+ * too, which it cannot be while others write.
+ */
+static int forbid_writing(const char *device, struct err *e)
+{
+	autofd int fd = open(device, O_RDONLY | O_CLOEXEC);
+	int on = 1;
+
+	return fd < 0 || ioctl(fd, BLKROSET, &on) < 0 ? err_errno(e, "'%s'", device) : 0;
+}
+
 static int activate(struct part *p, const struct lvm_lv *lv, struct err *e)
 {
 	autofree char *name = xasprintf("%s/%s", lv->vg, lv->name);
-	autofree char *config = xasprintf(
-		"--config=" LVM_CONFIG " activation{read_only_volume_list=[\"%s\"]}", name);
 
 	if (lv->active)
 		return 0;
-	int r = lvm_run(
-		e, "lvchange", "--activate=y", "--ignoreactivationskip", config, name, NULL);
-	if (r == 0)
-		p->activated = take_ptr(name);
-	return r;
+	int r = lvm_run(e, "lvchange", "--activate=y", "--ignoreactivationskip", name, NULL);
+	if (r < 0)
+		return r;
+	p->activated = take_ptr(name);
+	return forbid_writing(lv->path, e);
 }
 
 static int mount_volume(struct part *p, const char *device, unsigned number, struct err *e)

@@ -81,6 +81,42 @@ static void bases_that_cannot_be_opened(void **state)
 	}
 }
 
+#define TABLE_START "0 98304 verity 1 253:3 253:3 4096 4096 12288 12289 sha256 "
+#define TABLE_FEC   " 9 use_fec_from_device 253:3 fec_blocks 12000 fec_start 12500 fec_roots 2 x"
+
+static void a_second_device_is_like_the_first(void **state)
+{
+	static const struct {
+		const char *table, *corrected, *plain; /* NULL: refused */
+		int code;
+	} cases[] = {
+		{TABLE_START SCENE_HASH " 00" TABLE_FEC "\n",
+			TABLE_START SCENE_HASH " 00" TABLE_FEC, TABLE_START SCENE_HASH " 00", 0},
+		{TABLE_START SCENE_HASH " -\n", TABLE_START SCENE_HASH " -",
+			TABLE_START SCENE_HASH " -", 0},
+		{TABLE_START OTHER_HASH " 00\n", NULL, NULL, EKEYREJECTED},
+		{TABLE_START "00 00\n", NULL, NULL, EKEYREJECTED},
+		{TABLE_START SCENE_HASH "\n", NULL, NULL, EBADMSG},
+		{"0 98304 linear 253:3 0\n", NULL, NULL, EBADMSG},
+		{"", NULL, NULL, EBADMSG},
+	};
+	uint8_t hash[SHA256_BYTES];
+	struct err e = {0};
+
+	(void)state;
+	assert_ok(hex_parse(SCENE_HASH, hash, sizeof(hash), &e), e);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		autofree char *a = xstrdup(cases[i].table), *b = xstrdup(cases[i].table);
+
+		assert_int_equal(base_ref_table(a, hash, true, &e), -cases[i].code);
+		assert_int_equal(base_ref_table(b, hash, false, &e), -cases[i].code);
+		if (cases[i].code == 0) {
+			assert_string_equal(a, cases[i].corrected);
+			assert_string_equal(b, cases[i].plain);
+		}
+	}
+}
+
 /* ---- the kept manifest ---- */
 
 static char *key, *cert, *stranger;
@@ -275,6 +311,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_base_is_known_by_its_tag_and_an_entry),
 		cmocka_unit_test(bases_that_cannot_be_opened),
+		cmocka_unit_test(a_second_device_is_like_the_first),
 		cmocka_unit_test(manifests_are_held_against_bases),
 		cmocka_unit_test(no_manifest_at_all),
 		cmocka_unit_test(text_and_json),
