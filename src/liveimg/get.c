@@ -24,6 +24,8 @@ void liveimg_fini(struct liveimg *l)
 	free(l->signer);
 	free(l->origin);
 	free(l->download);
+	free(l->manifest_text);
+	free(l->sig);
 	*l = (struct liveimg){0};
 }
 
@@ -37,6 +39,180 @@ void liveimg_drop_download(struct liveimg *l)
 
 int get_compare_digest(
 	const struct get_job *j, const char *what, const uint8_t got[SHA256_BYTES], struct err *e)
+void liveimg_anchors(struct strv *out)
+{
+	list_anchors(out);
+}
+
+/* sig is NULL when there is none. */
+static int check_signature(
+	struct job *j, const char *text, size_t len, const char *sig, size_t sig_len, struct err *e)
+{
+	autostrv anchors = {0};
+
+	list_anchors(&anchors);
+	if (anchors.count == 0) {
+		log_info(
+			"%s: signature not checked, there is no certificate in " LIVEIMG_TRUST_FOLDER,
+			j->manifest_name);
+		return 0;
+	}
+	if (!sig)
+		return err_set(e, EKEYREJECTED,
+			"%s is not signed, and only signed images may be installed here "
+			"(" LIVEIMG_TRUST_FOLDER ")",
+			j->manifest_name);
+	int r = sign_verify(text, len, sig, sig_len, &anchors, &j->out->signer, e);
+	return r < 0 ? err_wrap(e, r, "%s" SIGN_SUFFIX, j->manifest_name) : 0;
+}
+
+static int check_content(const struct job *j, struct err *e)
+{
+	const struct manifest *m = &j->out->manifest;
+	autofree char *arch = pkg_host_arch();
+
+	if (!str_eq(m->arch, arch))
+		return err_set(e, EINVAL, "the image is for %s, this machine is %s", m->arch, arch);
+	if (!m->rootfs.file || !m->verity.present)
+		return err_set(e, EINVAL,
+			"%s: the image has no file system with dm-verity data, so a node could not "
+			"verify what it runs: build it without --rootfs-type=squashfs",
+			j->manifest_name);
+	if (m->kernel_count == 0 || m->kernels[0].kernel_bytes == 0 ||
+		m->kernels[0].initramfs_bytes == 0)
+		return err_set(e, EINVAL, "%s: the image has no kernel with an initramfs",
+			j->manifest_name);
+	if (j->spec->sha256 && memcmp(j->spec->sha256, m->liveimg.sha256, SHA256_BYTES) != 0)
+		return err_set(e, EBADMSG, "%s is not that of the image in %s",
+			j->spec->sha256_from, j->manifest_name);
+	return 0;
+}
+
+static void keep_manifest(
+	struct liveimg *l, const char *text, size_t len, const char *sig, size_t sig_len)
+{
+	free(l->manifest_text);
+	free(l->sig);
+	l->manifest_text = xmemdup(text, len);
+	l->manifest_len = len;
+	l->sig = sig ? xmemdup(sig, sig_len) : NULL;
+	l->sig_len = sig_len;
+}
+
+static int take_manifest(
+	struct job *j, const char *text, size_t len, const char *sig, size_t sig_len, struct err *e)
+{
+	/* The signature first: nothing in the manifest is looked at before. */
+	int r = check_signature(j, text, len, sig, sig_len, e);
+
+	if (r < 0)
+		return r;
+	r = manifest_parse(text, len, &j->out->manifest, e);
+	if (r < 0)
+		return err_wrap(e, r, "%s", j->manifest_name);
+	r = check_content(j, e);
+	if (r == 0)
+		keep_manifest(j->out, text, len, sig, sig_len);
+	return r;
+}
+
+/* Names that the manifest of an image called name may have beside it. */
+static void manifest_names(const char *name, struct strv *out)
+{
+	if (str_ends(name, LIVEIMG_SUFFIX))
+		strv_take(out,
+			xasprintf("%.*s" MANIFEST_SUFFIX,
+				(int)(strlen(name) - strlen(LIVEIMG_SUFFIX)), name));
+	strv_add(out, MEDIUM_MANIFEST);
+}
+
+static int no_manifest(const char *image, struct err *e)
+{
+	return err_set(e, ENOENT,
+		"%s has no manifest beside it (NAME-VERSION" MANIFEST_SUFFIX " or " MEDIUM_MANIFEST
+		"): only images of 'bedplate image build' can be installed",
+		image);
+}
+
+static int load_manifest(struct job *j, const char *folder, const char *name, struct err *e)
+{
+	autofree char *path = xasprintf("%s/%s", folder, name);
+	autofree char *sig_path = xasprintf("%s" SIGN_SUFFIX, path);
+	autofree char *text = NULL, *sig = NULL;
+	size_t len, sig_len = 0;
+	int r = file_read(path, MANIFEST_MAX_BYTES, &text, &len, e);
+
+	if (r < 0)
+		return r;
+	free(j->manifest_name);
+	j->manifest_name = xasprintf("'%s'", path);
+	r = file_read(sig_path, SIGN_MAX_BYTES, &sig, &sig_len, e);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	r = take_manifest(j, text, len, sig, sig_len, e);
+	/* Who asks takes -ENOENT for "not here, look elsewhere". */
+	return r == -ENOENT ? err_wrap(e, -EBADMSG, "%s", j->manifest_name) : r;
+}
+
+static int load_manifest_beside(struct job *j, const char *folder, const char *name, struct err *e)
+{
+	autostrv names = {0};
+	int r = -ENOENT;
+
+	manifest_names(name, &names);
+	for (size_t i = 0; r == -ENOENT && i < names.count; i++)
+		r = load_manifest(j, folder, names.items[i], e);
+	return r;
+}
+
+static int fetch_manifest(struct job *j, const char *url, struct err *e)
+{
+	autofree char *sig_url = NULL, *last = NULL, *text = NULL, *sig = NULL;
+	size_t len, sig_len = 0;
+	int r = fetch_text(url, &j->spec->fetch, MANIFEST_MAX_BYTES, &text, &len, e);
+
+	if (r < 0)
+		return r;
+	free(j->manifest_name);
+	j->manifest_name = fetch_public_name(url);
+	r = fetch_last_component(url, &last, e);
+	if (r < 0)
+		return r;
+	autofree char *sig_name = xasprintf("%s" SIGN_SUFFIX, last);
+	r = fetch_sibling(url, sig_name, &sig_url, e);
+	if (r == 0)
+		r = fetch_text(sig_url, &j->spec->fetch, SIGN_MAX_BYTES, &sig, &sig_len, e);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	r = take_manifest(j, text, len, sig, sig_len, e);
+	return r == -ENOENT ? err_wrap(e, -EBADMSG, "%s", j->manifest_name) : r;
+}
+
+static int fetch_manifest_beside(struct job *j, const char *url, struct err *e)
+{
+	autostrv names = {0};
+	autofree char *name = NULL;
+	int r = fetch_last_component(url, &name, e);
+
+	if (r < 0)
+		return r;
+	manifest_names(name, &names);
+	r = -ENOENT;
+	for (size_t i = 0; r == -ENOENT && i < names.count; i++) {
+		autofree char *beside = NULL;
+
+		r = fetch_sibling(url, names.items[i], &beside, e);
+		if (r == 0)
+			r = fetch_manifest(j, beside, e);
+	}
+	if (r != -ENOENT)
+		return r;
+	autofree char *public = fetch_public_name(url);
+	return no_manifest(public, e);
+}
+
+static int compare_digest(
+	const struct job *j, const char *what, const uint8_t got[SHA256_BYTES], struct err *e)
 {
 	const uint8_t *want = j->out->manifest.liveimg.sha256;
 	char got_hex[SHA256_HEX_BYTES], want_hex[SHA256_HEX_BYTES];
