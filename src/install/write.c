@@ -130,12 +130,9 @@ static int write_entry(struct install *in, const char *cmd_line, struct err *e)
 		r = entry_files_write(
 			image_tree(in->image.img), target_base_fd(in->target), boot_fd, &entry, e);
 	if (r == 0)
-		r = grubenv_set(boot_fd, names, values, e);
-		r = write_entry_files(in, &entry, kernel, initramfs, e);
-	if (r == 0)
 		r = write_manifest(in, e);
 	if (r == 0)
-		r = grubenv_set(target_boot_fd(in->target), names, values, e);
+		r = grubenv_set(boot_fd, names, values, e);
 	return r;
 }
 

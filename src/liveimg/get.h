@@ -43,8 +43,6 @@ struct liveimg {
 	char *origin;       /* for people: the URL, or "the medium" */
 	struct source *iso; /* that img is read out of, or NULL */
 	char *download;     /* the file that a download to disk became, or NULL */
-	char *signer; /* NULL: not signed, or no anchors to check it with */
-	char *origin; /* for people: the URL, or "the medium" */
 	/* As they were fetched, for who keeps them; sig is NULL when there is none. */
 	char *manifest_text, *sig;
 	size_t manifest_len, sig_len;
