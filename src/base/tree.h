@@ -68,8 +68,8 @@ void tree_sort(struct tree *t);
 void tree_drop(struct tree *t, const char *path);
 
 /* Take out what is not wanted, one by one: whoever keeps something keeps the folders on its way. */
-void tree_keep(
-	struct tree *t, bool (*want)(const struct tree_entry *en, const void *ctx), const void *ctx);
+void tree_keep(struct tree *t, bool (*want)(const struct tree_entry *en, const void *ctx),
+	const void *ctx);
 
 /* No entry is younger than latest (seconds since 1970): what a build writes has no time of its own. */
 void tree_clamp_times(struct tree *t, int64_t latest);

@@ -6,15 +6,19 @@
 
 #include "base/str.h"
 #include "base/xalloc.h"
+#include "boot/trial.h"
+#include "sys/kernel-line.h"
 
-#define MARK      "# bedplate 1\n"
-#define LAYER     "# layer: "
-#define TITLE     "# title: "
-#define RELEASE   "# release: "
-#define LINUX     "\tlinux "
+#define MARK    "# bedplate 1\n"
+#define LAYER   "# layer: "
+#define TITLE   "# title: "
+#define RELEASE "# release: "
+#define LINUX   "\tlinux "
+/* What loader-config.c sets: the layer that is tried, or nothing. */
+#define TRIAL     " " TRIAL_PARAM "$trying"
 #define NAME_MAX_ 127 /* of an LVM volume */
-/* COMMAND_LINE_SIZE of x86, with the NUL, less what GRUB puts in front: BOOT_IMAGE=PATH. */
-#define CMD_LINE_MAX (2048 - NAME_MAX_ - 32)
+/* COMMAND_LINE_SIZE of x86, with the NUL, less what GRUB adds: BOOT_IMAGE=PATH and the trial. */
+#define CMD_LINE_MAX (2048 - NAME_MAX_ - 32 - NAME_MAX_ - 16)
 /* What GRUB takes as it stands. */
 #define PLAIN "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-,:=/@%^~"
 
@@ -123,7 +127,7 @@ int entry_text_format(const struct boot_entry *entry, char **out, struct err *e)
 	r = add_cmd_line(&text, entry->cmd_line, e);
 	if (r < 0)
 		return r;
-	strbuf_printf(&text, "\n\tinitrd /%s/initramfs.img\n}\n", entry->layer);
+	strbuf_printf(&text, TRIAL "\n\tinitrd /%s/initramfs.img\n}\n", entry->layer);
 	*out = strbuf_take(&text);
 	return 0;
 }
@@ -140,46 +144,30 @@ static char *next_value(char **rest, const char *prefix)
 	return line + strlen(prefix);
 }
 
-/* A word with blanks gets its quotes back, around the value if it has one. */
-static void add_parameter(struct strbuf *out, const char *word, size_t len)
+/* Entries of the first nodes have no such word. */
+static void cut_trial(char *words)
 {
-	const char *equals = memchr(word, '=', len);
-	size_t name_len = equals ? (size_t)(equals + 1 - word) : 0;
-
-	if (out->len > 0)
-		strbuf_putc(out, ' ');
-	if (len > 0 && !memchr(word, ' ', len)) {
-		strbuf_add(out, word, len);
-		return;
-	}
-	strbuf_add(out, word, name_len);
-	strbuf_putc(out, '"');
-	strbuf_add(out, word + name_len, len - name_len);
-	strbuf_putc(out, '"');
+	if (str_ends(words, TRIAL))
+		words[strlen(words) - strlen(TRIAL)] = '\0';
 }
 
 /* Words as add_word() writes them. */
 static int parse_words(const char *p, struct strbuf *out, struct err *e)
 {
 	while (*p) {
-		size_t len;
+		size_t quoted = p[1] == '\'', len;
 
-		if (*p++ != ' ')
+		if (*p != ' ')
 			return err_set(e, EBADMSG, "a word of the kernel command line");
-		if (*p == '\'') {
-			p++;
-			len = strcspn(p, "'");
-			if (p[len] != '\'')
-				return err_set(e, EBADMSG, "a quote is open");
-			add_parameter(out, p, len);
-			p += len + 1;
-		} else {
-			len = strspn(p, PLAIN);
-			if (len == 0)
-				return err_set(e, EBADMSG, "a word of the kernel command line");
-			add_parameter(out, p, len);
-			p += len;
-		}
+		p += 1 + quoted;
+		len = quoted ? strcspn(p, "'") : strspn(p, PLAIN);
+		if (quoted && p[len] != '\'')
+			return err_set(e, EBADMSG, "a quote is open");
+		if (!quoted && len == 0)
+			return err_set(e, EBADMSG, "a word of the kernel command line");
+		autofree char *word = xstrndup(p, len);
+		cmd_line_add_word(out, word);
+		p += len + quoted;
 	}
 	return 0;
 }
@@ -199,9 +187,10 @@ static int parse(char *text, struct boot_entry *out, struct err *e)
 		return err_set(e, EBADMSG, "layer, title or release");
 
 	autofree char *linux_line = xasprintf(LINUX "/%s/vmlinuz", layer);
-	const char *words = next_value(&rest, linux_line);
+	char *words = next_value(&rest, linux_line);
 	if (!words)
 		return err_set(e, EBADMSG, "the line of the kernel");
+	cut_trial(words);
 	int r = parse_words(words, &cmd_line, e);
 	if (r < 0)
 		return r;

@@ -35,10 +35,12 @@ static const char head[] =
 	"# custom.cfg beside this file.\n"
 	"#\n"
 	"# grubenv: \"default\" is the layer that is booted.  As long as \"tries\" is not 0 it is\n"
-	"# \"trial\" instead, with one try less each time.\n"
+	"# \"trial\" instead, with one try less each time, and \"trying\" is its name.\n"
 	"load_env -f $prefix/grubenv default trial tries\n";
 
 static const char body[] =
+	"set trying=\n"
+	"export trying\n"
 	"set left=\n"
 	"if [ \"$tries\" = 1 ]; then set left=0\n"
 	"elif [ \"$tries\" = 2 ]; then set left=1\n"
@@ -55,6 +57,7 @@ static const char body[] =
 	"\tset tries=$left\n"
 	"\tif save_env -f $prefix/grubenv tries; then\n"
 	"\t\tset default=$trial\n"
+	"\t\tset trying=$trial\n"
 	"\t\techo \"Trying $trial, $left more tries.\"\n"
 	"\tfi\n"
 	"fi\n"

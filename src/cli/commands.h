@@ -8,6 +8,7 @@ extern const struct cli_command cmd_image_build;
 extern const struct cli_command cmd_image_diff;
 extern const struct cli_command cmd_image_extract;
 extern const struct cli_command cmd_image_inspect;
+extern const struct cli_command cmd_image_package;
 extern const struct cli_command cmd_image_verify;
 extern const struct cli_command cmd_kickstart_check;
 extern const struct cli_command cmd_kickstart_dump;

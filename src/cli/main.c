@@ -7,6 +7,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_image_diff,
 	&cmd_image_extract,
 	&cmd_image_inspect,
+	&cmd_image_package,
 	&cmd_image_verify,
 	&cmd_kickstart_check,
 	&cmd_kickstart_dump,

@@ -7,8 +7,8 @@
 #include "base/file.h"
 #include "image/image.h"
 
-int entry_files_write(const struct tree *t, int root_fd, int boot_fd, struct boot_entry *entry,
-	struct err *e)
+int entry_files_write(
+	const struct tree *t, int root_fd, int boot_fd, struct boot_entry *entry, struct err *e)
 {
 	const struct tree_entry *kernel, *initramfs;
 	autofd int kernel_fd = -1, initramfs_fd = -1;

@@ -358,3 +358,14 @@ int extract_tree(const struct extract_spec *spec, struct extract_result *out, st
 	free(x.levels);
 	return r;
 }
+
+int extract_whole(const struct extract_spec *spec, struct err *e)
+{
+	struct extract_result done = {0};
+	int r = extract_tree(spec, &done, NULL, e);
+
+	if (r == 0 && done.lost_xattrs > 0)
+		r = err_set(e, ENOTSUP, "the file system cannot hold %ju attributes",
+			(uintmax_t)done.lost_xattrs);
+	return r;
+}

@@ -32,6 +32,9 @@ struct extract_result {
 int extract_tree(const struct extract_spec *spec, struct extract_result *out, struct progress *p,
 	struct err *e) MUST_CHECK;
 
+/* The same, but attributes that the file system of dest cannot hold are -ENOTSUP. */
+int extract_whole(const struct extract_spec *spec, struct err *e) MUST_CHECK;
+
 /* The bytes of a source into an empty regular file; holes stay holes. */
 int extract_source(struct source *s, int fd, struct progress *p, struct err *e) MUST_CHECK;
 /* The same to anything that can be written to, from where it stands. */

@@ -9,6 +9,7 @@
 #include "base/cmd.h"
 #include "base/file.h"
 #include "base/xalloc.h"
+#include "image/carrier.h"
 #include "image/embedded.h"
 #include "image/intree.h"
 #include "image/scrub.h"
@@ -143,6 +144,8 @@ int finish_tree(const char *tree_path, const struct finish_params *params, struc
 		r = add_ssh_keys_unit(root_fd, e);
 	if (r == 0)
 		r = write_image_json(root_fd, params, e);
+	if (r == 0)
+		r = carrier_mark_tree(root_fd, params->image_name, params->image_version, e);
 	if (r == 0)
 		r = mark_updated(root_fd, e);
 	if (r == 0)

@@ -124,7 +124,7 @@ int node_configure(struct target *t, const struct node_config *c, struct progres
 	int r;
 
 	progress_begin(p, "configuration", 0, "steps");
-	r = factory_fill_volumes(&roots, c->layout, e);
+	r = factory_fill_volumes(&roots, c->layout, c->layer, e);
 	if (r == 0)
 		r = write_fstab(t, c->layout, e);
 	if (r == 0)

@@ -19,10 +19,11 @@ struct factory_roots {
 
 /*
  * Give each new volume what the image has at its mount point: content, and owner, mode and attributes
- * of the folder itself.  A volume with something in it already stays as it is.
+ * of the folder itself.  A volume with something in it already stays as it is.  A new /var remembers
+ * that it has all that the layer's image brings (upgrade/factory-add.h).
  */
-int factory_fill_volumes(const struct factory_roots *roots, const struct layout *l, struct err *e)
-	MUST_CHECK;
+int factory_fill_volumes(const struct factory_roots *roots, const struct layout *l,
+	const char *layer, struct err *e) MUST_CHECK;
 
 /* The firstboot command; a warning when the image has nothing to carry it out with. */
 int firstboot_configure(int root_fd, const struct ks_doc *doc, struct err *e) MUST_CHECK;

@@ -12,6 +12,7 @@
 #include "image/extract.h"
 #include "image/intree.h"
 #include "install/configure-part.h"
+#include "upgrade/factory-add.h"
 
 /* Mount points of all volumes and partitions that hold data. */
 static void list_mounts(const struct layout *l, struct strv *out)
@@ -88,7 +89,6 @@ static int fill(const struct strv *mounts, const char *mount, int source, int de
 	/* "/." so that the descriptors themselves are no links on the way. */
 	autofree char *from = xasprintf("/proc/self/fd/%d/.", source);
 	autofree char *to = xasprintf("/proc/self/fd/%d/.", dest);
-	struct extract_result done = {0};
 	autoptr(tree) tree = NULL;
 	int r = tree_scan(from, &tree, e);
 
@@ -96,11 +96,7 @@ static int fill(const struct strv *mounts, const char *mount, int source, int de
 		return r;
 	drop_others(tree, mounts, mount);
 	const struct extract_spec spec = {.tree = tree, .dest = to, .force = true};
-	r = extract_tree(&spec, &done, NULL, e);
-	if (r == 0 && done.lost_xattrs > 0)
-		r = err_set(e, ENOTSUP, "the file system cannot hold %ju attributes",
-			(uintmax_t)done.lost_xattrs);
-	return r;
+	return extract_whole(&spec, e);
 }
 
 /* An image that does not have the folder at all: what everybody expects there. */
@@ -112,12 +108,11 @@ static int set_usual_mode(int fd, const char *mount, struct err *e)
 }
 
 static int fill_volume(const struct factory_roots *roots, const struct strv *mounts,
-	const char *mount, struct err *e)
+	const char *mount, bool *fresh, struct err *e)
 {
-	bool fresh = false;
-	int r = is_new(roots->root_fd, mounts, mount, &fresh, e);
+	int r = is_new(roots->root_fd, mounts, mount, fresh, e);
 
-	if (r < 0 || !fresh)
+	if (r < 0 || !*fresh)
 		return r;
 	autofd int dest = file_open_in_root(roots->root_fd, mount, O_RDONLY | O_DIRECTORY, 0, e);
 	if (dest < 0)
@@ -126,16 +121,21 @@ static int fill_volume(const struct factory_roots *roots, const struct strv *mou
 	return source < 0 ? set_usual_mode(dest, mount, e) : fill(mounts, mount, source, dest, e);
 }
 
-int factory_fill_volumes(const struct factory_roots *roots, const struct layout *l, struct err *e)
+int factory_fill_volumes(
+	const struct factory_roots *roots, const struct layout *l, const char *layer, struct err *e)
 {
 	autostrv mounts = {0};
+	bool new_var = false;
 
 	list_mounts(l, &mounts);
 	for (size_t i = 0; i < mounts.count; i++) {
-		int r = fill_volume(roots, &mounts, mounts.items[i], e);
+		bool fresh = false;
+		int r = fill_volume(roots, &mounts, mounts.items[i], &fresh, e);
 
 		if (r < 0)
 			return err_wrap(e, r, "filling volume '%s'", mounts.items[i]);
+		new_var |= fresh && str_eq(mounts.items[i], "/var");
 	}
-	return 0;
+	/* Last, as /var/lib may be a volume that was to be empty. */
+	return new_var ? factory_remember(roots->base_fd, roots->root_fd, layer, e) : 0;
 }

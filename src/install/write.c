@@ -114,8 +114,8 @@ static int write_entry(struct install *in, const char *cmd_line, struct err *e)
 
 	/* The image's own /boot: in the new root the node's is mounted over it. */
 	if (r == 0)
-		r = entry_files_write(image_tree(in->image.img), target_base_fd(in->target),
-			boot_fd, &entry, e);
+		r = entry_files_write(
+			image_tree(in->image.img), target_base_fd(in->target), boot_fd, &entry, e);
 	if (r == 0)
 		r = grubenv_set(boot_fd, names, values, e);
 	return r;

@@ -24,48 +24,9 @@ void booted_fini(struct booted *b)
 	*b = (struct booted){0};
 }
 
-void cmd_line_split(const char *text, struct strv *words)
-{
-	autostrbuf word = {0};
-	bool quoted = false, any = false;
-
-	for (const char *p = text;; p++) {
-		if (*p && (quoted || !isspace((unsigned char)*p))) {
-			if (*p == '"')
-				quoted = !quoted;
-			else
-				strbuf_putc(&word, *p);
-			any = true;
-			continue;
-		}
-		if (any && words->count < CMD_LINE_WORDS)
-			strv_take(words, strbuf_take(&word));
-		any = false;
-		if (!*p)
-			return;
-	}
-}
-
 int cmd_line_read(char **text, struct err *e)
 {
 	return file_read("/proc/cmdline", CMD_LINE_MAX, text, NULL, e);
-}
-
-const char *cmd_line_value(const struct strv *words, const char *name)
-{
-	size_t len = strlen(name);
-
-	for (size_t i = words->count; i-- > 0;)
-		if (str_starts(words->items[i], name) && words->items[i][len] == '=')
-			return words->items[i] + len + 1;
-	return NULL;
-}
-
-bool cmd_line_has(const struct strv *words, const char *name)
-{
-	const char *value = cmd_line_value(words, name);
-
-	return value ? str_eq(value, "1") : strv_has(words, name);
 }
 
 /* A component of a path from the command line, which must not lead out of the medium. */

@@ -11,10 +11,10 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "sys/kernel-line.h"
 
-#define BOOTED_MEDIUM  "/run/initramfs/live"
-#define CMD_LINE_MAX   (64 * KIB)
-#define CMD_LINE_WORDS 512
+#define BOOTED_MEDIUM "/run/initramfs/live"
+#define CMD_LINE_MAX  (64 * KIB)
 
 struct booted {
 	char *image;  /* file or block device with the squashfs */
@@ -26,14 +26,8 @@ struct booted {
 void booted_fini(struct booted *b);
 #define autobooted auto_with(booted_fini) struct booted
 
-/* The words of a kernel command line; "name=\"a b\"" is one of them. */
-void cmd_line_split(const char *text, struct strv *words);
 /* /proc/cmdline.  The caller frees it. */
 int cmd_line_read(char **text, struct err *e) MUST_CHECK;
-/* What follows the last "NAME=" of the words; NULL: there is none. */
-const char *cmd_line_value(const struct strv *words, const char *name);
-/* The word itself, or NAME=1. */
-bool cmd_line_has(const struct strv *words, const char *name);
 
 /*
  * root is "" for the running system; out starts zeroed.  -ENOENT: this system was not started from a

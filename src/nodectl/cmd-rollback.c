@@ -46,9 +46,8 @@ const struct cli_command cmd_rollback = {
 	.name = "rollback",
 	.args = "",
 	.summary = "Go back to the layer that ran before",
-	.details =
-		"It boots next, and by default from then on.  While an upgrade waits for its\n"
-		"trial, that is called off.  Forward again is --to with the newer layer.\n",
+	.details = "It boots next, and by default from then on.  While an upgrade waits for its\n"
+		   "trial, that is called off.  Forward again is --to with the newer layer.\n",
 	.opts = opts,
 	.opt_count = ARRAY_LEN(opts),
 	.opts_size = sizeof(struct options),

@@ -99,12 +99,13 @@ static int run_upgrade(const void *parsed, char *const args[], struct progress *
 {
 	const struct options *o = parsed;
 	const struct upgrade_spec spec = {
-		.from = {
-			.where = args[0],
-			.manifest = o->manifest,
-			.unsigned_ok = o->allow_unsigned,
-			.fetch = {.proxy = o->proxy, .insecure = o->insecure},
-		},
+		.from =
+			{
+				.where = args[0],
+				.manifest = o->manifest,
+				.unsigned_ok = o->allow_unsigned,
+				.fetch = {.proxy = o->proxy, .insecure = o->insecure},
+			},
 		.plan_only = o->plan,
 		.stage = o->stage,
 		.yes = o->yes,

@@ -4,17 +4,22 @@
 
 #include "base/cli.h"
 
+extern const struct cli_command cmd_activate;
 extern const struct cli_command cmd_banner;
 extern const struct cli_command cmd_bless;
 extern const struct cli_command cmd_boot_early;
 extern const struct cli_command cmd_boot_health;
 extern const struct cli_command cmd_boot_install;
+extern const struct cli_command cmd_boot_volumes;
 extern const struct cli_command cmd_check;
+extern const struct cli_command cmd_factory_reset;
 extern const struct cli_command cmd_health;
 extern const struct cli_command cmd_info;
 extern const struct cli_command cmd_install;
 extern const struct cli_command cmd_layers;
 extern const struct cli_command cmd_motd;
 extern const struct cli_command cmd_reinstall;
+extern const struct cli_command cmd_rollback;
 extern const struct cli_command cmd_unbless;
 extern const struct cli_command cmd_uninstall;
+extern const struct cli_command cmd_upgrade;

@@ -9,6 +9,10 @@ static const struct cli_command *const commands[] = {
 	&cmd_health,
 	&cmd_bless,
 	&cmd_unbless,
+	&cmd_upgrade,
+	&cmd_activate,
+	&cmd_rollback,
+	&cmd_factory_reset,
 	&cmd_motd,
 	&cmd_banner,
 	&cmd_install,
@@ -17,6 +21,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_boot_install,
 	&cmd_boot_early,
 	&cmd_boot_health,
+	&cmd_boot_volumes,
 };
 
 static const struct cli_program program = {

@@ -40,8 +40,8 @@ int base_view_verity(const struct lvm_lv *base, struct base_verity *out, struct 
 	if (!rest || !take_number(&rest, ':', &out->hash_offset) ||
 		!take_number(&rest, ':', &out->fec_offset) || !take_number(&rest, '\0', &roots) ||
 		roots > FEC_ROOTS_MAX)
-		return err_set(e, EBADMSG, "base '%s' has no tag " LVM_TAG_VERITY "that makes sense",
-			base->name);
+		return err_set(e, EBADMSG,
+			"base '%s' has no tag " LVM_TAG_VERITY "that makes sense", base->name);
 	out->fec_roots = (unsigned)roots;
 	return 0;
 }
@@ -102,7 +102,7 @@ int base_view_open(const struct site *s, const char *base, const uint8_t root_ha
 {
 	autobaseview v = {.vg = xstrdup(s->vg->name), .base = xstrdup(base)};
 	bool runs = s->running && str_eq(base, s->base) &&
-		    file_exists("/dev/mapper/" NODE_VERITY_NAME);
+		file_exists("/dev/mapper/" NODE_VERITY_NAME);
 	int r = runs ? 0 : open_device(s, root_hash, mapper_name, &v, e);
 
 	if (r < 0)

@@ -19,8 +19,8 @@
 #include "upgrade/layer-record.h"
 #include "upgrade/old-layer.h"
 
-static int open_bases(
-	const struct layer_job *j, struct base_view *old_base, struct base_view *new_base, struct err *e)
+static int open_bases(const struct layer_job *j, struct base_view *old_base,
+	struct base_view *new_base, struct err *e)
 {
 	const struct site *s = j->site;
 	uint8_t old_hash[SHA256_BYTES];
@@ -104,8 +104,8 @@ static int make_volume(const struct layer_job *j, struct old_layer *old,
 	return r;
 }
 
-int layer_make(const struct layer_job *j, struct merge_report *report, struct progress *p,
-	struct err *e)
+int layer_make(
+	const struct layer_job *j, struct merge_report *report, struct progress *p, struct err *e)
 {
 	autooldlayer old = OLD_LAYER_NONE;
 	int r = old_layer_open(j->site, j->site->layer, &old, e);
@@ -115,19 +115,11 @@ int layer_make(const struct layer_job *j, struct merge_report *report, struct pr
 	return r < 0 ? err_wrap(e, r, "new layer '%s'", j->layer) : 0;
 }
 
-static const struct boot_entry *find_entry(const struct site *s, const char *layer)
-{
-	for (size_t i = 0; i < s->entries.count; i++)
-		if (str_eq(s->entries.items[i].layer, layer))
-			return &s->entries.items[i];
-	return NULL;
-}
-
-static int make_cmd_line(const struct layer_job *j, struct base_view *new_base, char **out,
-	struct err *e)
+static int make_cmd_line(
+	const struct layer_job *j, struct base_view *new_base, char **out, struct err *e)
 {
 	const struct site *s = j->site;
-	const struct boot_entry *old = find_entry(s, s->layer);
+	const struct boot_entry *old = boot_entries_find(&s->entries, s->layer);
 	autofree char *old_params = NULL, *new_params = NULL;
 	autobaseview old_base = {0};
 	uint8_t old_hash[SHA256_BYTES];
@@ -162,8 +154,7 @@ int layer_make_bootable(const struct layer_job *j, struct progress *p, struct er
 	if (r == 0)
 		r = place_open(base.device, "base", false, &place, e);
 	if (r == 0)
-		r = entry_files_write(
-			image_tree(base.img), place.fd, j->site->boot_fd, &entry, e);
+		r = entry_files_write(image_tree(base.img), place.fd, j->site->boot_fd, &entry, e);
 	if (r == 0)
 		r = progress_advance(p, 1, e);
 	progress_end(p);

@@ -15,7 +15,10 @@ struct old_layer {
 	int fd; /* of the folder upper; belongs to it */
 };
 
-#define OLD_LAYER_NONE {.place = PLACE_NONE, .fd = -1}
+#define OLD_LAYER_NONE                                                                             \
+	{                                                                                          \
+		.place = PLACE_NONE, .fd = -1                                                      \
+	}
 
 int old_layer_open(const struct site *s, const char *layer, struct old_layer *out, struct err *e)
 	MUST_CHECK;

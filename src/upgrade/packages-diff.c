@@ -28,11 +28,13 @@ static void add(struct package_changes *c, const char *name, const char *from, c
 	c->items[c->count++] = (struct package_change){xstrdup(name), copy(from), copy(to)};
 }
 
-static int compare(const struct manifest_package *a, const struct manifest_package *b)
+/* Below 0: only the first list has what comes next; 0: both. */
+static int next_of(const struct manifest *from, size_t i, const struct manifest *to, size_t k)
 {
-	int order = strcmp(a->name, b->name);
-
-	return order ? order : strcmp(a->arch, b->arch);
+	if (i == from->package_count || k == to->package_count)
+		return i == from->package_count ? 1 : -1;
+	int order = strcmp(from->packages[i].name, to->packages[k].name);
+	return order ? order : strcmp(from->packages[i].arch, to->packages[k].arch);
 }
 
 void packages_compare(
@@ -41,20 +43,12 @@ void packages_compare(
 	size_t i = 0, k = 0;
 
 	while (i < from->package_count || k < to->package_count) {
-		const struct manifest_package *a = NULL, *b = NULL;
+		int order = next_of(from, i, to, k);
+		const char *old = order <= 0 ? from->packages[i].version : NULL;
+		const char *new = order >= 0 ? to->packages[k].version : NULL;
 
-		if (i < from->package_count)
-			a = &from->packages[i];
-		if (k < to->package_count)
-			b = &to->packages[k];
-		int order = !a ? 1 : !b ? -1 : compare(a, b);
-
-		if (order < 0)
-			add(out, a->name, a->version, NULL);
-		else if (order > 0)
-			add(out, b->name, NULL, b->version);
-		else if (!str_eq(a->version, b->version))
-			add(out, a->name, a->version, b->version);
+		if (!old || !new || !str_eq(old, new))
+			add(out, old ? from->packages[i].name : to->packages[k].name, old, new);
 		i += order <= 0;
 		k += order >= 0;
 	}

@@ -12,7 +12,10 @@ struct place {
 	int fd;     /* its root; belongs to it */
 };
 
-#define PLACE_NONE {.fd = -1}
+#define PLACE_NONE                                                                                 \
+	{                                                                                          \
+		.fd = -1                                                                           \
+	}
 
 /* ext4.  name is a folder of SITE_FOLDER, made when missing. */
 int place_open(const char *device, const char *name, bool writable, struct place *out,

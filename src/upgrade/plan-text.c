@@ -132,8 +132,7 @@ static json_t *image_json(const char *name, const char *version)
 
 static json_t *room_json(uint64_t needed, uint64_t there)
 {
-	return json_pack(
-		"{s:I, s:I}", "needed", (json_int_t)needed, "free", (json_int_t)there);
+	return json_pack("{s:I, s:I}", "needed", (json_int_t)needed, "free", (json_int_t)there);
 }
 
 json_t *upgrade_plan_json(const struct upgrade_plan *u)

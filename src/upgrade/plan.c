@@ -119,8 +119,7 @@ static int estimate_boot(struct upgrade_run *u, struct err *e)
 		return err_errno(e, "/boot");
 	u->plan->boot_free_bytes = (uint64_t)st.f_bavail * st.f_frsize;
 	if (m->kernel_count > 0)
-		u->plan->boot_needed_bytes =
-			m->kernels[0].kernel_bytes +
+		u->plan->boot_needed_bytes = m->kernels[0].kernel_bytes +
 			m->kernels[0].initramfs_bytes / 100 * INITRAMFS_PERCENT + BOOT_SLACK;
 	return 0;
 }
@@ -208,8 +207,7 @@ int plan_make(struct upgrade_run *u, struct err *e)
 	int r = read_old(u, old_hash, e);
 	if (r < 0)
 		return r;
-	u->plan->already =
-		memcmp(old_hash, manifest_of(u)->verity.root_hash, SHA256_BYTES) == 0;
+	u->plan->already = memcmp(old_hash, manifest_of(u)->verity.root_hash, SHA256_BYTES) == 0;
 	if (u->plan->already)
 		return 0;
 	u->plan->to = site_next_layer(&u->site, u->plan->base);
@@ -235,8 +233,8 @@ static int read_node_packages(struct old_layer *old, struct manifest *out, struc
 	return r < 0 ? r : packages_parse(text, out, e);
 }
 
-static int compare_packages(struct upgrade_run *u, struct base_view *old_base,
-	struct old_layer *old, struct err *e)
+static int compare_packages(
+	struct upgrade_run *u, struct base_view *old_base, struct old_layer *old, struct err *e)
 {
 	automanifest base = {0}, node = {0};
 	int r = packages_read(image_tree(old_base->img), &base, e);

@@ -28,7 +28,8 @@ static void judge_version(const struct precheck *c, struct strv *out)
 	bool same_name = !u->old_name || str_eq(u->old_name, u->new_name);
 
 	if (!same_name && !c->spec->allow_other_name)
-		problem(out, "the image is of '%s', this node runs '%s': --allow-other-name takes it",
+		problem(out,
+			"the image is of '%s', this node runs '%s': --allow-other-name takes it",
 			u->new_name, u->old_name);
 	if (c->base_differs)
 		problem(out,
@@ -50,7 +51,8 @@ static void judge_failed(const struct precheck *c, struct strv *out)
 		const struct failed_version *v = &c->failed->items[i];
 
 		if (str_eq(v->root_hash, hash))
-			problem(out, "%s %s has failed here before%s%s: --retry-failed tries it again",
+			problem(out,
+				"%s %s has failed here before%s%s: --retry-failed tries it again",
 				c->plan->new_name, c->plan->new_version, v->why ? ": " : "",
 				v->why ? v->why : "");
 	}
@@ -71,8 +73,8 @@ static void judge_pool(const struct precheck *c, struct strv *out)
 		problem(out, "thin pool %s/%s is full: lvextend", vg, pool);
 }
 
-static void judge_room(const char *what, uint64_t needed, uint64_t there, const char *help,
-	struct strv *out)
+static void judge_room(
+	const char *what, uint64_t needed, uint64_t there, const char *help, struct strv *out)
 {
 	autofree char *needed_text = str_bytes(needed);
 	autofree char *there_text = str_bytes(there);
@@ -87,27 +89,26 @@ static void judge_rooms(const struct precheck *c, struct strv *out)
 	autofree char *data = xasprintf("thin pool %s/%s", c->site->vg->name, c->site->pool->name);
 	autofree char *metadata = xasprintf("metadata of %s", data);
 
-	judge_room(data, u->pool_growth_bytes, u->pool_free_bytes,
-		"lvextend it, or 'nodectl gc'", out);
+	judge_room(data, u->pool_growth_bytes, u->pool_free_bytes, "lvextend it, or 'nodectl gc'",
+		out);
 	judge_room(metadata, u->metadata_growth_bytes, u->metadata_free_bytes,
 		"lvextend --poolmetadatasize", out);
-	judge_room("/boot", u->boot_needed_bytes, u->boot_free_bytes, "'nodectl gc', or remove files",
-		out);
+	judge_room("/boot", u->boot_needed_bytes, u->boot_free_bytes,
+		"'nodectl gc', or remove files", out);
 }
 
 /* What an upgrade that fails falls back to. */
 static void judge_default(const struct site *s, struct strv *out)
 {
 	const char *layer = s->choice.default_layer;
-	const struct boot_entry *entry = NULL;
+	const struct boot_entry *entry = layer ? boot_entries_find(&s->entries, layer) : NULL;
 
-	for (size_t i = 0; layer && i < s->entries.count; i++)
-		if (str_eq(s->entries.items[i].layer, layer))
-			entry = &s->entries.items[i];
 	if (!layer)
-		problem(out, "no layer is set to boot by default: 'nodectl rollback --to %s'", s->layer);
+		problem(out, "no layer is set to boot by default: 'nodectl rollback --to %s'",
+			s->layer);
 	else if (!entry)
-		problem(out, "the default layer '%s' has no boot entry, nothing could be gone back to",
+		problem(out,
+			"the default layer '%s' has no boot entry, nothing could be gone back to",
 			layer);
 	else if (entry->missing)
 		problem(out, "the default layer '%s' cannot boot: there is no %s", layer,

@@ -14,7 +14,7 @@ struct precheck {
 	const struct upgrade_plan *plan; /* names, versions, sizes */
 	const struct site *site;
 	const struct failed_versions *failed;
-	const uint8_t *root_hash;    /* of the new image */
+	const uint8_t *root_hash; /* of the new image */
 	const struct pool_room *room;
 	const struct strv *machines; /* virtual ones that run */
 	bool base_differs;           /* there is a base of that name with another root hash */

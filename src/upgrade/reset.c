@@ -40,8 +40,8 @@ static int name_all(struct reset *t, struct err *e)
 	if (r < 0)
 		return err_wrap(e, r, "the node's own image");
 	t->to = site_next_layer(s, s->base);
-	t->title = plan_title(base.name ? base.name : s->base, base.version ? base.version : "",
-		t->to);
+	t->title = plan_title(
+		base.name ? base.name : s->base, base.version ? base.version : "", t->to);
 	return 0;
 }
 
@@ -94,10 +94,10 @@ static int carry_out(struct reset *t, struct progress *p, struct err *e)
 	return r;
 }
 
-int factory_reset_run(const struct strv *keep, bool dry_run, char **layer, struct progress *p,
-	struct err *e)
+int factory_reset_run(
+	const struct strv *keep, bool dry_run, char **layer, struct progress *p, struct err *e)
 {
-	auto_with(reset_fini) struct reset t = {.site = {.boot_fd = -1, .lock_fd = -1}};
+	auto_with(reset_fini) struct reset t = {0};
 	int r = fresh_paths(keep, &t.paths, e);
 
 	if (r == 0)

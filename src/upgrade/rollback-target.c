@@ -6,21 +6,14 @@
 #include "base/xalloc.h"
 #include "node/state.h"
 
-static const struct boot_entry *find_entry(const struct site *s, const char *layer)
-{
-	for (size_t i = 0; i < s->entries.count; i++)
-		if (str_eq(s->entries.items[i].layer, layer))
-			return &s->entries.items[i];
-	return NULL;
-}
-
 int rollback_check(const struct site *s, const char *layer, struct err *e)
 {
 	const struct lvm_lv *lv = lvm_find(&s->lvm, LVM_TAG_LAYER, layer);
-	const struct boot_entry *entry = find_entry(s, layer);
+	const struct boot_entry *entry = boot_entries_find(&s->entries, layer);
 
 	if (!lv)
-		return err_set(e, ENOENT, "there is no layer '%s': 'nodectl layers' lists them", layer);
+		return err_set(
+			e, ENOENT, "there is no layer '%s': 'nodectl layers' lists them", layer);
 	if (lvm_has_tag(&lv->tags, LVM_TAG_NEW))
 		return err_set(e, EBADMSG, "layer '%s' is not complete", layer);
 	if (!node_has_base_of(&s->lvm, layer))
@@ -46,7 +39,8 @@ static size_t birth(const struct history *h, const char *layer)
 	for (size_t i = 0; i < h->count; i++) {
 		const struct transition *t = &h->items[i];
 
-		if (str_eq(t->to, layer) && !str_eq(t->operation, operation_name(OPERATION_ROLLBACK)))
+		if (str_eq(t->to, layer) &&
+			!str_eq(t->operation, operation_name(OPERATION_ROLLBACK)))
 			return i + 1;
 	}
 	return 0;
@@ -71,8 +65,8 @@ static const char *find_before(const struct site *s, const struct history *h, si
 }
 
 /* The history is lost or cut off: what is known to be newer is still left out. */
-static int find_only(const struct site *s, const struct history *h, size_t born, const char **out,
-	struct err *e)
+static int find_only(
+	const struct site *s, const struct history *h, size_t born, const char **out, struct err *e)
 {
 	autostrbuf names = {0};
 	const char *found = NULL;
@@ -91,8 +85,8 @@ static int find_only(const struct site *s, const struct history *h, size_t born,
 			"there is no layer from before '%s' to go back to; --to names a newer one",
 			s->layer);
 	if (count > 1)
-		return err_set(e, ENOTUNIQ,
-			"several layers could be meant, --to says which: %s", names.data);
+		return err_set(e, ENOTUNIQ, "several layers could be meant, --to says which: %s",
+			names.data);
 	*out = found;
 	return 0;
 }

@@ -26,7 +26,7 @@ static bool is_var_of(const struct site *s, const struct lvm_lv *lv, const char 
 	const char *of = lvm_tag_value(&lv->tags, LVM_TAG_OF);
 
 	return str_eq(lv->vg, s->vg->name) && lvm_has_tag(&lv->tags, LVM_TAG_SNAPSHOT) && mount &&
-	       str_eq(mount, "/var") && of && str_eq(of, layer);
+		str_eq(mount, "/var") && of && str_eq(of, layer);
 }
 
 static int check_var(const struct site *s, const char *layer, struct err *e)
@@ -35,11 +35,12 @@ static int check_var(const struct site *s, const char *layer, struct err *e)
 		if (is_var_of(s, &s->lvm.lvs[i], layer))
 			return 0;
 	return err_set(e, ENOENT,
-		"there is no /var as it was when '%s' was left: rollback without --with-var", layer);
+		"there is no /var as it was when '%s' was left: rollback without --with-var",
+		layer);
 }
 
-static int choose(const struct site *s, const struct rollback_spec *spec, char **layer,
-	struct err *e)
+static int choose(
+	const struct site *s, const struct rollback_spec *spec, char **layer, struct err *e)
 {
 	autohistory history = {0};
 	const char *target = spec->to;
@@ -121,7 +122,7 @@ static int carry_out(struct site *s, const struct rollback_spec *spec, char *tar
 
 int rollback_run(const struct rollback_spec *spec, char **layer, struct err *e)
 {
-	autosite s = {.boot_fd = -1, .lock_fd = -1};
+	autosite s = {0};
 	autofree char *target = NULL;
 	int r = spec->dry_run ? site_open(true, &s, e) : open_site_mended(&s, e);
 

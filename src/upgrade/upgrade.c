@@ -197,7 +197,6 @@ int upgrade_run(const struct upgrade_spec *spec, struct upgrade_plan *out, struc
 		.spec = spec,
 		.p = p,
 		.plan = out,
-		.site = {.boot_fd = -1, .lock_fd = -1},
 	};
 
 	return run(&u, e);
@@ -217,8 +216,8 @@ static void find_signer(const struct history *h, const char *layer, struct commi
 	}
 }
 
-static int check_staged(const struct site *s, const struct journal *j, bool allow_running_vms,
-	struct err *e)
+static int check_staged(
+	const struct site *s, const struct journal *j, bool allow_running_vms, struct err *e)
 {
 	autostrv machines = {0}, problems = {0};
 	int r = 0;
@@ -240,7 +239,7 @@ static int check_staged(const struct site *s, const struct journal *j, bool allo
 
 int upgrade_activate(bool allow_running_vms, char **layer, struct err *e)
 {
-	autosite s = {.boot_fd = -1, .lock_fd = -1};
+	autosite s = {0};
 	struct settings settings;
 	autojournal j = {0};
 	autohistory history = {0};

@@ -277,4 +277,46 @@ static const struct merge_case {
 	{"noise", "var/cache/ usr/lib/bedplate/dpkg/status=1 usr/lib/python3/",
 		"usr/lib/bedplate/dpkg/status=2 usr/lib/python3/__pycache__/a.pyc=1 var/cache/ldconfig/a=1",
 		"usr/lib/bedplate/dpkg/status=3 usr/lib/python3/ var/cache/", "", ""},
+
+#define ROOT_USER  "etc/passwd=root:x:0:0::/root:/bin/sh~"
+#define ROOT_GROUP "etc/group=root:x:0:~"
+#define SVC(id)    "svc:x:" id ":" id "::/:/bin/false~"
+
+	/* Accounts. */
+	{"accounts nobody has changed", ROOT_USER " " ROOT_GROUP, "", ROOT_USER " " ROOT_GROUP, "",
+		""},
+	{"user added here", ROOT_USER " " ROOT_GROUP,
+		ROOT_USER "adm:x:1000:1000::/home/adm:/bin/sh~ " ROOT_GROUP "adm:x:1000:~",
+		ROOT_USER " " ROOT_GROUP,
+		ROOT_GROUP "adm:x:1000:~ " ROOT_USER "adm:x:1000:1000::/home/adm:/bin/sh~",
+		"kept:/etc/group kept:/etc/passwd"},
+	{"user added there", ROOT_USER " " ROOT_GROUP, "",
+		ROOT_USER SVC("101") " " ROOT_GROUP "svc:x:101:~ usr/bin/svc=1|uid=101", "", ""},
+	{"user added there, its id taken here", ROOT_USER " " ROOT_GROUP,
+		ROOT_USER "mon:x:101:101::/:/bin/sh~ " ROOT_GROUP "mon:x:101:~ "
+			  "opt/mon=1|uid=101,gid=101",
+		ROOT_USER SVC(
+			"101") " " ROOT_GROUP "svc:x:101:~ etc/svc/|uid=101,gid=101 "
+			       "etc/svc/conf=1|gid=101 etc/svc/root=1 usr/bin/svc=1|uid=101,gid=101,mode=6755,cap "
+			       "usr/bin/other=1 usr/lib/l->x|uid=101",
+		"etc/group=root:x:0:~mon:x:101:~svc:x:999:~ etc/passwd=root:x:0:0::/root:/bin/sh~mon:x:101:101::/:/bin/sh~svc:x:999:999::/:/bin/false~ "
+		"etc/svc/|uid=999,gid=999 etc/svc/conf=1|gid=999 opt/mon=1|uid=101,gid=101 "
+		"usr/bin/svc=1|mode=6755,uid=999,gid=999,cap usr/lib/l->x|uid=999",
+		"merged:/etc/group merged:/etc/passwd merged:/etc/passwd merged:/etc/passwd "
+		"owner:/etc/svc owner:/etc/svc/conf kept:/opt owner:/usr/bin/svc owner:/usr/lib/l"},
+	{"ids an earlier upgrade has given",
+		ROOT_USER SVC("101") " " ROOT_GROUP "svc:x:101:~ etc/a=1|uid=101",
+		ROOT_USER SVC("105") " " ROOT_GROUP "svc:x:105:~ etc/a=1|uid=105",
+		ROOT_USER SVC("107") " " ROOT_GROUP "svc:x:107:~ etc/a=2|uid=107",
+		"etc/a=2|uid=105 " ROOT_GROUP "svc:x:105:~ " ROOT_USER SVC("105"),
+		"owner:/etc/a kept:/etc/group kept:/etc/passwd"},
+	{"owner changed here to a user with another id there",
+		ROOT_USER SVC("101") " " ROOT_GROUP "svc:x:101:~ etc/a=1", "etc/a=1|uid=101",
+		ROOT_USER SVC("107") " " ROOT_GROUP "svc:x:107:~ etc/a=2",
+		"etc/a=2|uid=101 " ROOT_GROUP "svc:x:101:~ " ROOT_USER SVC("101"),
+		"merged:/etc/a kept:/etc/group kept:/etc/passwd"},
+	{"account file that is a link", ROOT_USER, "etc/passwd->x", ROOT_USER, "etc/passwd->x",
+		"kept:/etc/passwd"},
+	{"account files removed here", ROOT_USER " etc/subuid=", "etc/subuid!",
+		ROOT_USER " etc/subuid=", "", "vendor:/etc/subuid"},
 };

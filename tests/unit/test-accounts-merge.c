@@ -413,7 +413,7 @@ static void any_three_sets_merge(void **state)
 	uint32_t seed = 20261121;
 
 	(void)state;
-	for (size_t i = 0; i < 5000; i++) {
+	for (size_t i = 0; i < 3000; i++) {
 		autoaccountset old = {0}, node = {0}, new = {0};
 
 		make_set(&seed, NULL, &old);

@@ -8,6 +8,7 @@
 
 #include "base/cmd.h"
 #include "base/endian.h"
+#include "boot/cmd-line.h"
 #include "boot/entry.h"
 #include "boot/grubenv.h"
 #include "boot/loader.h"
@@ -109,6 +110,7 @@ static void entry_is_read_as_it_was_written(void **state)
 		"dyndbg=\"file a.c +p\" quiet",
 		"\"a b\" c=\"\"x",
 		"",
+		"\"a b=c d\" \"\"",
 	};
 	struct err e = {0};
 
@@ -141,12 +143,89 @@ static void entry_is_a_script_that_grub_accepts(void **state)
 	autofree char *text = read_text("node-1+1/bedplate.cfg");
 	assert_non_null(strstr(text,
 		"\nmenuentry 'Node 1 (test)' --id 'node-1+1' --unrestricted {\n"
-		"\tlinux /node-1+1/vmlinuz 'a=$b;c' 'd e' 'f={g}'\n"
+		"\tlinux /node-1+1/vmlinuz 'a=$b;c' 'd e' 'f={g}' "
+		"bedplate.trial=$trying\n"
 		"\tinitrd /node-1+1/initramfs.img\n}\n"));
 	if (!cmd_exists("grub-script-check"))
 		skip();
 	cmd_add(&c, "grub-script-check", path, NULL);
 	assert_ok(cmd_run(&c, &e), e);
+}
+
+static void entry_of_the_first_nodes_is_read(void **state)
+{
+	struct err e = {0};
+
+	(void)state;
+	assert_ok(write_entry("node-1+1", "quiet a=\"b c\"", &e), e);
+	autofree char *text = read_text("node-1+1/bedplate.cfg");
+	char *trial = strstr(text, " bedplate.trial=$trying\n");
+	assert_non_null(trial);
+	memmove(trial, strchr(trial, '\n'), strlen(strchr(trial, '\n')) + 1);
+	write_text("node-1+1/bedplate.cfg", text);
+	autobootentries entries = {0};
+	assert_ok(boot_entries_read(boot_fd, &entries, &e), e);
+	assert_int_equal(entries.count, 1);
+	assert_string_equal(entries.items[0].cmd_line, "quiet a=\"b c\"");
+}
+
+/* ---- command lines ---- */
+
+static void what_was_changed_is_carried_over(void **state)
+{
+	static const struct {
+		const char *old_line, *old_image, *new_image, *want;
+	} cases[] = {
+		/* Nothing was changed: the new image's words, and the panic of our own. */
+		{"panic=30 quiet a=1", "quiet a=1", "quiet b=2", "panic=30 quiet b=2"},
+		{"", "", "", "panic=30"},
+		{"", NULL, NULL, "panic=30"},
+		/* Words that were added stay, in their order and behind the image's. */
+		{"quiet z=1 y=2", "quiet", "x=3 quiet", "panic=30 x=3 quiet z=1 y=2"},
+		/* What was taken away stays away, what the new image no longer has goes. */
+		{"panic=30 a b", "quiet a b", "quiet b c", "panic=30 b c"},
+		/* A value that was changed wins over the image's, by standing last. */
+		{"mitigations=off", "mitigations=auto", "mitigations=auto",
+			"panic=30 mitigations=off"},
+		{"m=1 m=2", "m=1", "m=3", "panic=30 m=3 m=2"},
+		/* Ours are ours. */
+		{"bedplate.layer=old+1 bedplate.roothash=00 bedplate.trial=x q", "",
+			"bedplate.layer=x ok", "panic=30 ok q"},
+		/* Consoles stay, and the last one is the last one. */
+		{"console=tty0 console=ttyS0,115200", "console=tty0 console=ttyS0,115200",
+			"console=tty0", "panic=30 console=tty0 console=ttyS0,115200"},
+		{"console=ttyS1 console=tty0", "", "console=ttyS0 quiet",
+			"panic=30 console=ttyS0 quiet console=ttyS1 console=tty0"},
+		/* A restart after a panic, by whoever asked for it. */
+		{"panic=30 x", "x", "x panic=5", "x panic=5"},
+		{"panic=7 x", "x", "x panic=5", "x panic=5 panic=7"},
+		{"panic=7 x", "panic=7 x", "x", "panic=30 x"},
+		/* Quotes. */
+		{"dyndbg=\"file a.c +p\" \"a b\"", "\"a b\"", "c=\"d e\"",
+			"panic=30 c=\"d e\" dyndbg=\"file a.c +p\""},
+		{"c=\"d e\"", "c=\"d e\"", "c=\"d  e\"", "panic=30 c=\"d  e\""},
+		/* What is there twice stands where it stood last. */
+		{"a b a", "", "b c", "panic=30 c b a"},
+		{"q", "q", "q q\tq", "panic=30 q"},
+		{"", "", "a=\"\x01\" b='c' ok", "panic=30 ok"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		autofree char *got = cmd_line_carry(
+			cases[i].old_line, cases[i].old_image, cases[i].new_image, "n-2+1", "ab");
+		autofree char *want = xasprintf(
+			"bedplate.layer=n-2+1 bedplate.roothash=ab %s", cases[i].want);
+
+		assert_string_equal(got, want);
+		/* With the same image again and again: consoles may gather at the end, no more. */
+		autofree char *once = cmd_line_carry(
+			got, cases[i].new_image, cases[i].new_image, "n-2+1", "ab");
+		autofree char *twice = cmd_line_carry(
+			once, cases[i].new_image, cases[i].new_image, "n-2+1", "ab");
+		assert_string_equal(twice, once);
+		assert_int_equal(strlen(once), strlen(want));
+	}
 }
 
 static void what_grub_would_change_is_refused(void **state)
@@ -415,6 +494,9 @@ static void configuration_is_complete_and_keeps_what_is_not_ours(void **state)
 	autofree char *again = read_text("grub/grub.cfg");
 	assert_non_null(strstr(again, "set timeout=0\n"));
 	assert_null(strstr(again, "serial"));
+	/* Before anything is tried it is nobody's name, and entries see it. */
+	assert_non_null(strstr(again, "\nset trying=\nexport trying\n"));
+	assert_non_null(strstr(again, "set default=$trial\n\t\tset trying=$trial\n"));
 
 	s.password_hash = "grub.pbkdf2.sha512.1.A.B\nset x";
 	assert_int_equal(loader_write_config(root_fd, boot_fd, &s, &e), -EINVAL);
@@ -536,7 +618,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		IN_FOLDER(entry_is_read_as_it_was_written),
 		IN_FOLDER(entry_is_a_script_that_grub_accepts),
+		IN_FOLDER(entry_of_the_first_nodes_is_read),
 		IN_FOLDER(what_grub_would_change_is_refused),
+		IN_FOLDER(what_was_changed_is_carried_over),
 		IN_FOLDER(plain_initramfs_is_compressed),
 		IN_FOLDER(foreign_folders_are_left_alone),
 		IN_FOLDER(damaged_entries_are_left_out),

@@ -102,8 +102,8 @@ static void assert_cmd_line(
 	autoptr(ks_doc) doc = parse(ks);
 	const struct node_config c = {.doc = doc, .manifest = &m, .layer = "n-1+1"};
 	autofree char *got = node_cmd_line(&c, image, running);
-	autofree char *all = xasprintf(
-		"bedplate.layer=n-1+1 bedplate.roothash=ab%062d%s%s", 0, *want ? " " : "", want);
+	autofree char *all = xasprintf("bedplate.layer=n-1+1 bedplate.roothash=ab%062d%s%s%s", 0,
+		strstr(want, "panic=") ? "" : " panic=30", *want ? " " : "", want);
 
 	assert_string_equal(got, all);
 }
@@ -118,6 +118,8 @@ static void command_line_is_put_together(void **state)
 		"console=tty0 console=ttyS0,115200 quiet",
 		"BOOT_IMAGE=/x console=ttyS0,115200 console=tty0 rd.live.image root=live:x",
 		"mitigations=auto quiet console=ttyS0,115200 console=tty0");
+	assert_cmd_line("bootloader --append=panic=0\n", "x", NULL, "x panic=0");
+	assert_cmd_line("", "panic=5 x", NULL, "panic=5 x");
 	/* Quotes are kept where they are needed, what is ours stays ours. */
 	assert_cmd_line("bootloader --append='dyndbg=\"file a.c +p\" bedplate.layer=x "
 			"bedplate.roothash=00 a=$(b)'\n",
@@ -174,7 +176,7 @@ static void volumes_begin_as_the_image_has_them(void **state)
 	if (geteuid() != 0)
 		skip();
 	make_trees("fill", &roots.base_fd, &roots.root_fd);
-	assert_ok(factory_fill_volumes(&roots, &layout, &e), e);
+	assert_ok(factory_fill_volumes(&roots, &layout, "n-1+1", &e), e);
 	close(roots.base_fd);
 	close(roots.root_fd);
 	assert_looks(
@@ -187,6 +189,25 @@ static void volumes_begin_as_the_image_has_them(void **state)
 		"var 711 0:0\nvar/log 770 0:4\ntmp 1777 0:0\nhome 755 0:0\nsrv/my data 755 0:0\n"
 		"var/lib/x 2750 12:34\nvar/lib/x/one 640 0:0\n2 1000\nlib\nlog\nx\nbyes"
 		"home:\nkept\n\nvar/log:\naudit\nlost+found\nmessages\n");
+	assert_looks("cat fill/root/var/lib/bedplate/factory-added",
+		"layer n-1+1\nlib\nlib/link\nlib/pipe\nlib/x\nlib/x/one\nlib/x/two\nlog\n"
+		"log/audit\nlog/messages\n");
+}
+
+static void a_var_that_is_kept_remembers_nothing(void **state)
+{
+	struct factory_roots roots = {-1, -1};
+	struct err e = {0};
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	make_trees("kept", &roots.base_fd, &roots.root_fd);
+	assert_looks("echo mine >kept/root/var/mine", "");
+	assert_ok(factory_fill_volumes(&roots, &layout, "n-1+1", &e), e);
+	close(roots.base_fd);
+	close(roots.root_fd);
+	assert_looks("ls -F kept/root/var", "log/\nmine\n");
 }
 
 static void firstboot_is_for_what_the_image_has(void **state)
@@ -331,6 +352,7 @@ int main(void)
 		cmocka_unit_test(fstab_has_a_line_for_each_file_system),
 		cmocka_unit_test(command_line_is_put_together),
 		cmocka_unit_test(volumes_begin_as_the_image_has_them),
+		cmocka_unit_test(a_var_that_is_kept_remembers_nothing),
 		cmocka_unit_test(firstboot_is_for_what_the_image_has),
 		cmocka_unit_test(record_tells_no_passwords),
 		cmocka_unit_test(what_the_image_lacks_is_said_before),

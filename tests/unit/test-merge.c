@@ -418,7 +418,7 @@ static void random_trees_lose_nothing(void **state)
 {
 	(void)state;
 	SKIP_UNLESS_ROOT;
-	for (unsigned round = 1; round <= 300; round++)
+	for (unsigned round = 1; round <= 150; round++)
 		random_round(round);
 }
 

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
+#include <stdio.h>
+
+#include "base/file.h"
+#include "node/state.h"
+#include "nodectl/commands.h"
+#include "upgrade/factory-add.h"
+
+#define CMD_LINE_MAX_BYTES (64 * KIB)
+
+static int run(UNUSED const void *parsed, UNUSED char *const args[], UNUSED struct progress *p,
+	struct err *e)
+{
+	autofree char *cmd_line = NULL;
+	autostrv added = {0};
+	int r = file_read("/proc/cmdline", CMD_LINE_MAX_BYTES, &cmd_line, NULL, e);
+
+	if (r < 0)
+		return r;
+	autofree char *layer = node_kernel_param(cmd_line, BOOT_LAYER_PARAM);
+	if (!layer)
+		return 0;
+	autofd int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root_fd < 0)
+		return err_errno(e, "'/'");
+	r = factory_add(root_fd, layer, &added, e);
+	for (size_t i = 0; i < added.count; i++) {
+		autofree char *path = str_printable(added.items[i]);
+
+		printf("added %s\n", path);
+	}
+	return r;
+}
+
+const struct cli_command cmd_boot_volumes = {
+	.name = "boot-volumes",
+	.args = "",
+	.summary = "Add what a new image has in /var",
+	.details = "Run at boot.  What /usr/share/factory/var of the image has, and /var has\n"
+		   "not, is copied, once for each layer.  Nothing that is there is changed,\n"
+		   "and what was deleted stays deleted.\n",
+	.run = run,
+};
