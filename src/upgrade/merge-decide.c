@@ -185,17 +185,16 @@ static int decide(const struct merge *m, struct merge_item *it, struct err *e)
 
 int merge_decide(struct merge *m, struct progress *p, struct err *e)
 {
-	progress_begin(p, "merge", m->count, "files");
-	for (size_t i = 0; i < m->count; i++) {
-		int r = decide(m, &m->items[i], e);
+	int r = 0;
 
+	progress_begin(p, "merge", m->count, "files");
+	for (size_t i = 0; r == 0 && i < m->count; i++) {
+		r = decide(m, &m->items[i], e);
 		if (r == 0)
 			r = progress_advance(p, i + 1, e);
-		if (r < 0)
-			return r;
 	}
 	progress_end(p);
-	return 0;
+	return r;
 }
 
 /* Whether the node's stands. */

@@ -126,8 +126,8 @@ int merge_read(const struct merge_side *s, size_t max_bytes, char **out, size_t 
 bool merge_xattr_is_private(const struct xattr *x); /* of the overlay */
 const struct xattr *merge_xattr_find(const struct tree_entry *en, const char *name);
 bool merge_xattr_same(const struct xattr *a, const struct xattr *b); /* NULL: not there */
-/* Mode, owner and attributes as they are. */
-bool merge_same_metadata(const struct tree_entry *a, const struct tree_entry *b);
+/* Mode and extended attributes. */
+bool merge_same_attributes(const struct tree_entry *a, const struct tree_entry *b);
 
 struct merge_text {
 	const char *data;

@@ -340,8 +340,7 @@ static bool has_all_xattrs(const struct tree_entry *a, const struct tree_entry *
 	return true;
 }
 
-bool merge_same_metadata(const struct tree_entry *a, const struct tree_entry *b)
+bool merge_same_attributes(const struct tree_entry *a, const struct tree_entry *b)
 {
-	return a->mode == b->mode && a->uid == b->uid && a->gid == b->gid && has_all_xattrs(a, b) &&
-		has_all_xattrs(b, a);
+	return a->mode == b->mode && has_all_xattrs(a, b) && has_all_xattrs(b, a);
 }

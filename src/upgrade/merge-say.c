@@ -87,10 +87,24 @@ static void say_node(struct saying *s, const struct merge_item *it)
 		add(s, it, it->attr_new ? MERGE_MERGED : MERGE_KEPT, NULL);
 }
 
-static bool has_own_metadata(const struct merge_item *it)
+/* An id that an upgrade has given to the image's own is no change. */
+static bool looks_old(const struct merge *m, const struct merge_item *it)
 {
-	return it->upper && it->upper == it->node && it->old &&
-		!merge_same_metadata(it->node, it->old);
+	const struct tree_entry *node = it->node, *old = it->old;
+
+	return node && old && merge_same_attributes(node, old) &&
+		(node->uid == old->uid || node->uid == merge_uid_of_old(m->accounts, old->uid)) &&
+		(node->gid == old->gid || node->gid == merge_gid_of_old(m->accounts, old->gid));
+}
+
+static bool looks_new(const struct merge *m, const struct merge_item *it)
+{
+	const struct tree_entry *node = it->node;
+
+	if (!node || !it->new || !merge_same_attributes(node, it->new))
+		return false;
+	return node->uid == merge_uid_of_new(m->accounts, it->new->uid) &&
+		node->gid == merge_gid_of_new(m->accounts, it->new->gid);
 }
 
 /* Only the vendor has changed the content. */
@@ -106,7 +120,7 @@ static void say_vendor(struct saying *s, const struct merge_item *it)
 		add(s, it, MERGE_CONFLICT, "a folder in use here, something else in the new image");
 	else if (it->forced)
 		add(s, it, MERGE_KEPT, "in use here, removed in the new image");
-	else if (!it->new &&has_own_metadata(it))
+	else if (it->node && it->old && !it->new && !looks_old(s->m, it))
 		add(s, it, MERGE_VENDOR, "removed in the new image");
 }
 
@@ -140,19 +154,6 @@ static void say_carried(struct saying *s, const struct merge_item *it)
 	}
 }
 
-static bool is_same_as_new(const struct merge_item *it)
-{
-	return it->node && it->new &&merge_same_metadata(it->node, it->new);
-}
-
-/* The overlay copies a folder up for what lies in it. */
-static bool is_only_on_the_way(const struct merge_item *it)
-{
-	return merge_is_folder(it->upper) && merge_is_folder(it->old) &&
-		merge_same_metadata(it->upper, it->old) &&
-		!merge_xattr_find(it->upper, "trusted.overlay.opaque");
-}
-
 static bool is_covered(const struct saying *s, const struct merge_item *it)
 {
 	size_t len = s->covered ? strlen(s->covered) : 0;
@@ -160,27 +161,39 @@ static bool is_covered(const struct saying *s, const struct merge_item *it)
 	return len > 0 && strncmp(it->path, s->covered, len) == 0 && it->path[len] == '/';
 }
 
+/* The overlay copies a folder up for what lies in it, and upgrades copy files. */
+static int is_nothing_lost(
+	const struct merge *m, const struct merge_item *it, bool *nothing, struct err *e)
+{
+	const struct merge_side node = {merge_tree_of(m, it, it->node), it->node};
+	const struct merge_side old = {m->trees->old_base, it->old};
+	const struct merge_side new = {m->trees->new_base, it->new};
+	bool opaque = merge_xattr_find(it->upper, "trusted.overlay.opaque") != NULL;
+	int r = 0;
+
+	*nothing = !it->node && (!it->old || !it->new);
+	if (!*nothing && !opaque && looks_old(m, it))
+		r = merge_same_content(&node, &old, nothing, e);
+	if (r == 0 && !*nothing && !merge_is_folder(it->node) && looks_new(m, it))
+		r = merge_same_content(&node, &new, nothing, e);
+	return r;
+}
+
 static int say_dropped(struct saying *s, const struct merge_item *it, struct err *e)
 {
-	const struct merge_side upper = {s->m->trees->upper, it->upper};
-	const struct merge_side new = {s->m->trees->new_base, it->new};
-	bool same = false;
+	bool nothing;
 
-	if (it->zone == ZONE_NOISE || !it->upper || is_covered(s, it) || is_only_on_the_way(it))
+	if (it->zone == ZONE_NOISE || !it->upper || is_covered(s, it))
 		return 0;
-	if (!it->node && (!it->old || !it->new))
-		return 0;
-	if (is_same_as_new(it)) {
-		int r = merge_same_content(&upper, &new, &same, e);
-		if (r < 0 || same)
-			return r;
-	}
+	int r = is_nothing_lost(s->m, it, &nothing, e);
+	if (r < 0 || nothing)
+		return r;
 	if (merge_is_folder(it->upper) && (!merge_is_folder(it->old) || it->covers))
 		s->covered = it->path;
-	add(s, it, MERGE_DROPPED,
-		!it->node         ? "removed here"
-			: it->old ? "changed here"
-				  : "added here");
+	if (!it->node)
+		add(s, it, MERGE_DROPPED, "removed here");
+	else
+		add(s, it, MERGE_DROPPED, it->old ? "changed here" : "added here");
 	return 0;
 }
 

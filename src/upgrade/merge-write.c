@@ -117,7 +117,24 @@ static int write_result(
 	return r;
 }
 
-/* The vendor's, as it is. */
+/*
+ * For reading: many a folder of /etc is a list of programs to run.  What an ACL has taken away from the
+ * group would come back without it.
+ */
+static void make_harmless(struct merge_result *res)
+{
+	size_t kept = 0;
+
+	if (!merge_is_regular(res->en))
+		return;
+	res->mode &= merge_xattr_find(res->en, MERGE_XATTR_ACL) ? 0600U : 0666U;
+	for (size_t i = 0; i < res->xattr_count; i++)
+		if (!str_eq(res->xattrs[i]->name, MERGE_XATTR_ACL) &&
+			!str_eq(res->xattrs[i]->name, "security.capability"))
+			res->xattrs[kept++] = res->xattrs[i];
+	res->xattr_count = kept;
+}
+
 static int write_beside(
 	const struct merge *m, const struct merge_item *it, int out_fd, struct err *e)
 {
@@ -126,6 +143,7 @@ static int write_beside(
 	copy.result = (struct merge_result){
 		.from = FROM_NEW, .en = it->new, .mtime = it->new->mtime};
 	merge_metadata(m, &copy);
+	make_harmless(&copy.result);
 	int r = write_result(out_fd, it->beside, m->trees->new_base, &copy.result, e);
 	free(copy.result.xattrs);
 	return r < 0 ? err_wrap(e, r, "'/%s'", it->beside) : 0;
