@@ -100,10 +100,10 @@ static const struct scene scenes[] = {
 				     "d:x:33:33:::\nopc:x:1000:1000:::\nnobody:x:65534:65534:::\n"),
 			[ACC_SHADOW] = T("d:*:::::::\nopc:h:::::::\nnobody:*:::::::\n"),
 			[ACC_GROUP] = T(
-				"d:x:33:\nopc:x:1000:\nsudo:x:27:opc,d\nnobody:x:65534:\n")},
+				"d:x:33:\nopc:x:1000:\nsudo:x:27:opc,d\nnobody:x:65534:\nvid:x:44:opc,d\n")},
 		.want.text = {[ACC_PASSWD] = T("d:x:33:33:::\nnobody:x:65534:65534:::\n"),
 			[ACC_SHADOW] = T("d:*:::::::\nnobody:*:::::::\n"),
-			[ACC_GROUP] = T("sudo:x:27:d\nd:x:33:\nnobody:x:65534:\n")},
+			[ACC_GROUP] = T("sudo:x:27:d\nd:x:33:\nnobody:x:65534:\nvid:x:44:d\n")},
 		.users = "",
 		.groups = "",
 		.note = "user 'd' was deleted here and is back: the image needs it",
@@ -142,6 +142,24 @@ static const struct scene scenes[] = {
 		.note = "user 'root' of the new image is left out: id 0 is in use here",
 	},
 	{
+		.name = "no id of the image goes to another name",
+		.node.text = {[ACC_PASSWD] = T("x:x:6:6:::\na:x:5:5:::\n")},
+		.new.text = {[ACC_PASSWD] = T("b:x:6:6:::\na:x:999:5:::\n")},
+		.want.text = {[ACC_PASSWD] = T("x:x:6:6:::\na:x:5:5:::\nb:x:998:6:::\n")},
+		.users = "6>998 999>5",
+		.groups = "",
+	},
+	{
+		.name = "a user keeps the number of its own group",
+		.node.text = {[ACC_PASSWD] = T("o:x:300:300:::\n"),
+			[ACC_GROUP] = T("o:x:300:\nz:x:999:\n")},
+		.new.text = {[ACC_PASSWD] = T("u:x:300:300:::\n"), [ACC_GROUP] = T("u:x:300:\n")},
+		.want.text = {[ACC_PASSWD] = T("o:x:300:300:::\nu:x:998:998:::\n"),
+			[ACC_GROUP] = T("o:x:300:\nz:x:999:\nu:x:998:\n")},
+		.users = "300>998",
+		.groups = "300>998",
+	},
+	{
 		.name = "two names for one id in the image",
 		.new.text =
 			{[ACC_PASSWD] = T("a:x:7:7:::\nb:x:7:7:::\n"), [ACC_GROUP] = T("a:x:7:\n")},
@@ -168,10 +186,12 @@ static const struct scene scenes[] = {
 				     "u:x:1001:1000:::\nv:x:300005:1000:::\nme:x:1000:1000:::\n"),
 			[ACC_SUBUID] = T(
 				"u:100000:65536\nv:500000:5\nme:7000000:1\nno:900000:1\n")},
-		.want.text = {[ACC_PASSWD] = T(
-				      "me:x:1000:1000:::\nu:x:1001:1000:::\nv:x:1002:1000:::\n"),
-			[ACC_SUBUID] = T("me:100000:65536\nme:300000:10\nldap:165536:65536\n"
-					 "u:231072:65536\nv:500000:5\n")},
+		.want.text =
+			{[ACC_PASSWD] = T(
+				 "me:x:1000:1000:::\nu:x:1001:1000:::\nv:x:1002:1000:::\n"),
+				[ACC_SUBUID] =
+					T("me:100000:65536\nme:300000:10\nldap:165536:65536\n"
+					  "u:231072:65536\nv:500000:5\n")},
 		.users = "300005>1002",
 		.groups = "",
 	},
