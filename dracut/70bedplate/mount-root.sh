@@ -260,11 +260,11 @@ mkdir -p $run/base $run/layer
 layer=$(getarg bedplate.layer=)
 base=${layer%+*}
 hash=$(getarg bedplate.roothash=)
-# The menu may name a trial and boot something else.
-trial=$(getarg bedplate.trial=)
-[ "$trial" = "$layer" ] || trial=
 stateless=
 ! getargbool 0 bedplate.stateless || stateless=yes
+# The menu may name a trial and boot something else, and who adds that word is there.
+trial=$(getarg bedplate.trial=)
+[ "$trial" = "$layer" ] && [ -z "$stateless" ] || trial=
 [ -n "$hash" ] || fail "the kernel command line has no bedplate.roothash=" "$other_entry"
 
 clean_up

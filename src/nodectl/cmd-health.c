@@ -68,7 +68,7 @@ const struct cli_command cmd_health = {
 	.name = "health",
 	.args = "",
 	.summary = "Run the health checks that decide about a new image",
-	.details = "Those of " HEALTH_VENDOR " and\n" HEALTH_ADMIN ", see nodectl-health(1).\n"
+	.details = "Those of " HEALTH_VENDOR " and\n" HEALTH_ADMIN ", see nodectl(1).\n"
 		   "Exit status: 0 all required checks are well, 1 one is not, 2 wrong use.\n",
 	.opts = opts,
 	.opt_count = ARRAY_LEN(opts),

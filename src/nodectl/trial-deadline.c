@@ -56,10 +56,13 @@ static const char *find_param(const char *cmd_line, const char *name, size_t *le
 
 static bool is_trial(const char *cmd_line)
 {
-	size_t trial_len = 0, layer_len = 0;
+	size_t trial_len = 0, layer_len = 0, rest;
 	const char *trial = find_param(cmd_line, "bedplate.trial=", &trial_len);
 	const char *layer = find_param(cmd_line, "bedplate.layer=", &layer_len);
 
+	/* Somebody is there, and nothing of it is kept. */
+	if (find_param(cmd_line, "bedplate.stateless", &rest))
+		return false;
 	return trial && layer && trial_len > 0 && trial_len == layer_len &&
 		strncmp(trial, layer, trial_len) == 0;
 }

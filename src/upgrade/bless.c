@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "base/xalloc.h"
 #include "boot/records.h"
+#include "liveimg/volume.h"
+#include "sys/chroot.h"
 #include "upgrade/recover.h"
 #include "upgrade/settings.h"
 #include "upgrade/trial-result.h"
@@ -56,7 +60,42 @@ static void warn_of(const char *what, int r, struct err *e)
 	*e = (struct err){0};
 }
 
-int upgrade_boot(struct err *e)
+static bool is_mounted(const char *path)
+{
+	struct stat at, root;
+
+	return stat(path, &at) == 0 && stat("/", &root) == 0 && at.st_dev != root.st_dev;
+}
+
+/* Nothing is mounted that early: /boot is, for this process alone. */
+static int mount_boot(bool *mounted, struct err *e)
+{
+	autolvmreport lvm = {0};
+	autofree char *device = NULL;
+	int r;
+
+	if (is_mounted("/boot"))
+		return 0;
+	r = lvm_report(&lvm, e);
+	if (r < 0)
+		return r;
+	const struct lvm_vg *vg = lvm_node_vg(&lvm);
+	const char *partition = vg ? lvm_tag_value(&vg->tags, LVM_TAG_BOOT) : NULL;
+	if (!partition)
+		return err_set(e, ENOENT, "no volume group says where /boot of this node is");
+	autofree char *what = xasprintf("PARTUUID=%s", partition);
+	r = volume_find(what, &device, e);
+	if (r == 0)
+		r = chroot_enter_namespace(e);
+	if (r < 0)
+		return r;
+	if (mount(device, "/boot", "ext4", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+		return err_errno(e, "mounting '%s' on /boot", device);
+	*mounted = true;
+	return 0;
+}
+
+static int finish_before(struct err *e)
 {
 	struct settings settings;
 	autosite s = {0};
@@ -75,6 +114,19 @@ int upgrade_boot(struct err *e)
 	warn_of("mending", recover_run(&s, false, &done, &own), &own);
 	log_lines(&done);
 	return 0;
+}
+
+int upgrade_boot(struct err *e)
+{
+	bool mounted = false;
+	int r = mount_boot(&mounted, e);
+
+	if (r == 0)
+		r = finish_before(e);
+	/* Its file system is about to be checked, and the end of a process is too late for that. */
+	if (mounted && umount2("/boot", 0) < 0)
+		log_warning("unmounting /boot: %s", strerror(errno));
+	return r;
 }
 
 int upgrade_bless(struct err *e)

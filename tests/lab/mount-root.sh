@@ -140,7 +140,7 @@ waited
 reboot -f" ]
 refused "the kernel command line has no bedplate.roothash=" bedplate.layer=n-2+1 bedplate.trial=n-2+1
 [ "$(tail -n 1 /run/said)" = "reboot -f" ]
-for trial in '' bedplate.trial= bedplate.trial=n-1+1; do
+for trial in '' bedplate.trial= bedplate.trial=n-1+1 'bedplate.trial=n-2+1 bedplate.stateless'; do
 	refused "base 'n-2' is missing" bedplate.layer=n-2+1 bedplate.roothash=$hash $trial
 	! grep -E '^(reboot|This was)' /run/said || exit 1
 done

@@ -23,6 +23,7 @@ boot bedplate.layer=n-1+1 bedplate.trial_deadline=1
 boot bedplate.layer=n-1+1 bedplate.trial= bedplate.trial_deadline=1
 boot bedplate.layer=n-1+1 bedplate.trial=n-1+2 bedplate.trial_deadline=1
 boot bedplate.layer=n-1+1 bedplate.trial=n-1+11 bedplate.trial_deadline=1
+boot bedplate.layer=n-1+1 bedplate.trial=n-1+1 bedplate.stateless bedplate.trial_deadline=1
 echo 0 >/run/bedplate/trial-deadline
 boot bedplate.layer=n-1+1 bedplate.trial=n-1+1 bedplate.trial_deadline=1
 # It waits for a deadline that is not there yet, and looks whether it was blessed meanwhile.

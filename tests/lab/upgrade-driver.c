@@ -13,6 +13,7 @@ int main(int argc, char *argv[])
 	bool done;
 
 	log_init("upgrade-driver");
+	log_set_level(LOG_LEVEL_DEBUG);
 	if (argc != 4 || !str_eq(argv[1], "restore-var")) {
 		fprintf(stderr, "usage: upgrade-driver restore-var FROM TO\n");
 		return 2;

@@ -5,7 +5,6 @@
 . "$(dirname "$0")/lib.sh"
 requires_uml
 requires command -v thin_check
-LAB_CUTS=${LAB_CUTS:-12}
 
 # var: what a boot of the node finds, volumes are active as the initramfs leaves them.
 cat >"$work/prepare.sh" <<'END'
@@ -28,6 +27,7 @@ restore() {
 }
 END
 # run [OPTION]...: standard input in a guest with that disk, after prepare.sh.
+# shellcheck disable=SC2120 # options of run-uml, sometimes
 run() {
 	cat "$work/prepare.sh" - >"$work/whole.sh"
 	in_guest --disk="$work/node" "$@" <"$work/whole.sh"
@@ -79,7 +79,11 @@ END
 {
 	cat <<'END'
 boot
-restore | grep -x 'brought back'
+restore >/run/said 2>&1
+cat /run/said
+grep -x 'brought back' /run/said
+# What is cut off below.
+[ "$(grep -c ' lvm lv' /run/said)" -eq 6 ]
 [ -e /dev/node/var ]
 END
 	cat "$work/verify.sh"
@@ -118,33 +122,25 @@ lvm lvremove -q -y node/var
 grep 'there is no volume for /var (errno 2)' /run/said
 END
 
-# Power cuts, one after the other over its whole length; then the next boot finishes it.
-cut=0
-finished=0
-while [ "$cut" -lt "$LAB_CUTS" ] || [ "$finished" -eq 0 ]; do
-	cp --sparse=always "$work/pristine" "$work/node"
-	cat "$work/prepare.sh" - >"$work/whole.sh" <<'END'
+# Power cuts before and during each command of lvm that changes something; the next boot finishes it.
+cuts=0
+for step in 1 2 3 4 5 6; do
+	for delay in 0 0.1 0.3; do
+		cp --sparse=always "$work/pristine" "$work/node"
+		cat "$work/prepare.sh" - >"$work/whole.sh" <<'END'
 boot
-echo begin
-restore
-echo end
+restore 2>&1 | awk '/ lvm lv/ { print "step " ++n; fflush() } { print; fflush() }'
 END
-	guest --disk="$work/node" --cut-at=begin --cut-after="$(awk "BEGIN { print $cut * 0.25 }")" \
-		<"$work/whole.sh"
-	finished=$(grep -cx end "$work/out") || true
-	{
-		cat <<'END'
+		guest --disk="$work/node" --cut-at="step $step" --cut-after=$delay <"$work/whole.sh"
+		grep -qx "step $step" "$work/out" || fail "there is no step $step: $(cat "$work/out")"
+		{
+			cat <<'END'
 boot
 restore
 END
-		cat "$work/verify.sh"
-		cat <<'END'
-lvm vgchange -q -an node
-lvm lvchange -q -y -ay node/pool00
-lvm vgck node
-END
-	} | run
-	cut=$((cut + 1))
-	[ "$cut" -lt 60 ] || fail "it does not come to an end"
+			cat "$work/verify.sh"
+		} | run
+		cuts=$((cuts + 1))
+	done
 done
-echo "$cut power cuts"
+echo "$cuts power cuts"
