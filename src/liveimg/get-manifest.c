@@ -30,6 +30,14 @@ static void list_anchors(const char *folder, struct strv *out)
 			strv_take(out, xasprintf("%s/%s", folder, names.items[i]));
 }
 
+bool liveimg_has_trust(void)
+{
+	autostrv anchors = {0};
+
+	list_anchors(LIVEIMG_TRUST_FOLDER, &anchors);
+	return anchors.count > 0;
+}
+
 static int no_anchors(const struct get_job *j, struct err *e)
 {
 	if (j->spec->signed_only && !j->spec->unsigned_ok)

@@ -57,5 +57,7 @@ void liveimg_fini(struct liveimg *l);
  */
 int liveimg_get(const struct liveimg_from *spec, struct liveimg *out, struct progress *p,
 	struct err *e) MUST_CHECK;
+/* Whether this system says who may sign images. */
+bool liveimg_has_trust(void);
 /* The image was used: what was downloaded goes from the disk.  It can still be read. */
 void liveimg_drop_download(struct liveimg *l);
