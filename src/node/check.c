@@ -286,6 +286,19 @@ static char *pool_extension(const struct node_state *s)
 	return NULL;
 }
 
+static char *pool_when_full(const struct node_state *s)
+{
+	const struct lvm_lv *pool = lvm_node_pool(&s->storage.lvm);
+
+	if (!pool)
+		return pool_there(s);
+	return pool->error_if_full
+		? NULL
+		: xasprintf("with thin pool '%s' full, programs that write would wait: run "
+			    "'lvchange --errorwhenfull y %s/%s'",
+			  pool->name, pool->vg, pool->name);
+}
+
 static char *base_opened(const struct node_state *s)
 {
 	const struct node_mount *base = node_mount_on(&s->mounts, NODE_BASE_DIR);
@@ -411,6 +424,7 @@ static const struct rule storage[] = {
 static const struct rule thin[] = {
 	{"space", "Checking available space in thinpool", CHECK_FAILED, pool_space},
 	{"autoextend", "Checking thinpool auto-extend", CHECK_FAILED, pool_extension},
+	{"when_full", "Checking what a full thinpool does", CHECK_WARN, pool_when_full},
 };
 static const struct rule base[] = {
 	{"verity", "Opened through dm-verity", CHECK_FAILED, base_opened},

@@ -27,27 +27,31 @@ dd if=/dev/zero of="$work/2.img" bs=4096 seek=$((first + 601)) count=700 conv=no
 overwrite $((first + 2047)) 1
 make_image "$work/image-1" 1 "$work/1.img"
 make_image "$work/image-2" 2 "$work/2.img"
+
+# An image whose hash tree is that of another one, in one bit; one whose squashfs is damaged; one that
+# is for another root hash. The digests of all three are right.
+cp "$work/2.img" "$work/flipped.img"
+mkdir "$work/image-flipped"
+image=$work/image-flipped/lab-2.squashfs.img
+printf '\001' | dd of="$work/flipped.img" bs=1 seek=$(((first + 700) * 4096)) conv=notrunc status=none
+pack_image "$work/image-flipped" 2 "$work/flipped.img"
+mkdir "$work/image-damaged"
+image=$work/image-damaged/lab-2.squashfs.img
+cp "$work/image-2/lab-2.squashfs.img" "$image"
+frames=$(LC_ALL=C grep -obUaP '\x28\xb5\x2f\xfd' "$image" | cut -d: -f1)
+printf xxxx | dd of="$image" bs=1 conv=notrunc status=none \
+	seek="$(echo "$frames" | sed -n "$(($(echo "$frames" | wc -l) / 2))p")"
+write_manifest "$work/image-damaged" 2 "$work/2.img"
+image=$work/image-wrong/lab-2.squashfs.img
+mkdir "$work/image-wrong"
+sed -i '/^Root hash/s/[0-9a-f]\{64\}/'"$(printf x | sha256sum | cut -d' ' -f1)/" "$work/verity"
+pack_image "$work/image-wrong" 2 "$work/2.img"
+
 make_rootfs "$work/3.img" 48
 make_image "$work/image-3" 3 "$work/3.img"
 make_rootfs "$work/4.img" 28
 make_image "$work/image-4" 4 "$work/4.img"
 
-# An image whose hash tree is that of another one, in one bit; one that is for another root hash; one
-# whose squashfs is damaged. The digests of all three are right.
-cp "$work/2.img" "$work/flipped.img"
-make_image "$work/image-flipped" 2 "$work/2.img"
-printf '\001' | dd of="$work/flipped.img" bs=1 seek=$(((first + 700) * 4096)) conv=notrunc status=none
-pack_image "$work/image-flipped" 2 "$work/flipped.img"
-image=$work/image-wrong/lab-2.squashfs.img
-mkdir "$work/image-wrong"
-sed -i '/^Root hash/s/[0-9a-f]\{64\}/'"$(printf x | sha256sum | cut -d' ' -f1)/" "$work/verity"
-pack_image "$work/image-wrong" 2 "$work/2.img"
-mkdir "$work/image-damaged"
-image=$work/image-damaged/lab-2.squashfs.img
-cp "$work/image-2/lab-2.squashfs.img" "$image"
-dd if=/dev/urandom of="$image" bs=4096 seek=$(($(stat -c %s "$image") / 8192)) count=2 conv=notrunc \
-	status=none
-write_manifest "$work/image-damaged" 2 "$work/2.img"
 
 cat >"$work/common.sh" <<'END'
 . "$LAB_LIB"

@@ -47,7 +47,7 @@ shows() {
 
 # Volumes.
 vgcreate -qq --addtag bedplate:vg bedplate /dev/ubda
-lvcreate -qq --type thin-pool -L 128M --poolmetadatasize 4M --addtag bedplate:pool \
+lvcreate -qq --thin --errorwhenfull y -L 128M --poolmetadatasize 4M --addtag bedplate:pool \
 	--metadataprofile bedplate-pool -n pool00 bedplate
 thin() {
 	lvcreate -qq -V "$2" --thinpool pool00 -n "$1" --addtag "$3" ${4:+--addtag "$4"} bedplate
@@ -202,6 +202,10 @@ shows -F '  Checking thinpool auto-extend ... FAILED - thin_pool_autoextend_thre
 lvchange -qq --metadataprofile bedplate-pool bedplate/pool00
 expect 1 "$nodectl" check
 says "  Checking thinpool auto-extend ... FAILED - dmeventd does not watch thin pool 'pool00'"
+says "  Checking what a full thinpool does ... OK"
+lvchange -qq --errorwhenfull n bedplate/pool00
+expect 1 "$nodectl" check
+shows -F "  Checking what a full thinpool does ... WARN - with thin pool 'pool00' full,"
 
 # Without the tools it is as unknown, and nothing hangs.
 mkdir /run/none

@@ -67,6 +67,8 @@ dd if="$LAB_WORK/base.img" of=/dev/bedplate/node-1.0 bs=1M conv=fsync 2>/dev/nul
 "$LAB_DRIVER" protect bedplate node-1.0 "$LAB_HASH" "$LAB_FEC" 2
 "$LAB_DRIVER" report >"$LAB_WORK/report"
 for fs in node-1.0+1 var var_log; do e2fsck -fn "/dev/bedplate/$fs"; done
+dmsetup table bedplate-pool00-tpool | grep error_if_no_space
+lvm lvs -q --noheadings -a -o lv_name,lv_size --units m bedplate | grep 'lvol0_pmspare\] *16.00m'
 [ "$(blkid -p -o value -s TYPE /dev/bedplate/swap)" = swap ]
 
 # What a file system gives back, the pool has again.  (The guest's disks take discards of less than a

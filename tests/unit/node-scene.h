@@ -98,6 +98,7 @@ static void scene_storage(struct node_state *s)
 	struct lvm_lv *pool = scene_add_lv(s, "pool00", LVM_TAG_POOL);
 	pool->is_pool = true;
 	pool->has_discards = true;
+	pool->error_if_full = true;
 	pool->monitored = true;
 	pool->size_bytes = 48 * GIB;
 	pool->metadata_percent = 3.25;

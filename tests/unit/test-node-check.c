@@ -183,6 +183,11 @@ static void extension_unknown(struct node_state *s)
 	scene_set(&s->storage.extend_error, "lvm: no end after 20 s");
 }
 
+static void waits_when_full(struct node_state *s)
+{
+	scene_lv(s, "pool00")->error_if_full = false;
+}
+
 static void no_verity(struct node_state *s)
 {
 	scene_set(&s->verity.error, "dmsetup: exit status 1: Device does not exist.");
@@ -297,6 +302,9 @@ static const struct {
 	{not_watched,
 		"Checking thinpool auto-extend ... FAILED - dmeventd does not watch thin pool 'pool00'"},
 	{extension_unknown, "Checking thinpool auto-extend ... FAILED - lvm: no end after 20 s"},
+	{waits_when_full,
+		"Checking what a full thinpool does ... WARN - with thin pool 'pool00' full, programs "
+		"that write would wait: run 'lvchange --errorwhenfull y bedplate/pool00'"},
 	{no_verity,
 		"Opened through dm-verity ... FAILED - dmsetup: exit status 1: Device does not exist."},
 	{other_base_mounted,
@@ -338,6 +346,7 @@ static const char healthy_text[] = "Status: OK\n"
 				   "Thin storage ... OK\n"
 				   "  Checking available space in thinpool ... OK\n"
 				   "  Checking thinpool auto-extend ... OK\n"
+				   "  Checking what a full thinpool does ... OK\n"
 				   "Base ... OK\n"
 				   "  Opened through dm-verity ... OK\n"
 				   "  No corruption seen ... OK\n"
