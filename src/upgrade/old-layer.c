@@ -10,6 +10,8 @@
 #include "base/xalloc.h"
 #include "storage/thin.h"
 
+#define RECORD "usr/lib/bedplate/factory.json"
+
 static int read_upper(struct old_layer *o, const char *layer, struct err *e)
 {
 	autofree char *device = xasprintf("/dev/%s/%s", o->vg, o->name);
@@ -22,7 +24,11 @@ static int read_upper(struct old_layer *o, const char *layer, struct err *e)
 	if (o->fd < 0)
 		return err_set(e, EBADMSG, "'%s' is no layer: it has no folder 'upper'", layer);
 	autofree char *path = xasprintf("%s/upper", o->place.path);
-	return tree_scan(path, &o->upper, e);
+	r = tree_scan(path, &o->upper, e);
+	/* Our own, and of that layer alone: layer-record.h. */
+	if (r == 0)
+		tree_drop(o->upper, RECORD);
+	return r;
 }
 
 int old_layer_open(const struct site *s, const char *layer, struct old_layer *out, struct err *e)

@@ -477,6 +477,20 @@ static void boot(struct model *m)
 	}
 }
 
+/* Entries that lead to nothing. */
+static size_t dangling(const struct model *m)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < m->s.entries.count; i++) {
+		const char *layer = m->s.entries.items[i].layer;
+
+		count += !site_volume(&m->s, LVM_TAG_LAYER, layer) ||
+			!site_has_base_of(&m->s, layer);
+	}
+	return count;
+}
+
 /* The power fails after some actions; then recovery is run again, where it was or after a boot. */
 static void cut(const struct choice *c, const struct mend_plan *p, size_t after, bool reboot)
 {
@@ -488,6 +502,7 @@ static void cut(const struct choice *c, const struct mend_plan *p, size_t after,
 	for (size_t i = 0; i < after; i++)
 		apply(&m, &p->items[i]);
 	require_that(is_hopeless(&was) == is_hopeless(&m), "nothing to boot from", NULL);
+	require_that(dangling(&m) <= dangling(&was), "an entry leads to nothing now", NULL);
 	if (reboot) {
 		boot(&was);
 		boot(&m);
@@ -507,6 +522,34 @@ static void cut(const struct choice *c, const struct mend_plan *p, size_t after,
 		check_journal(&m);
 	}
 	cut_at = -1;
+}
+
+/* Clean-up of what was mended: it takes nothing that must stay, at no moment. */
+static void clean_up(struct model *m, unsigned keep)
+{
+	automendplan p = {0}, again = {0};
+	struct journal *j = m->has_journal ? &m->j : NULL;
+	const struct boot_choice *c = &m->s.choice;
+	size_t was_dangling = dangling(m);
+
+	gc_plan(&m->s, j, keep, &m->folders, &p);
+	const char *const stay[] = {
+		running(m), c->default_layer, c->trial, j && j->step == STEP_STAGED ? j->to : NULL};
+	bool there[ARRAY_LEN(stay)];
+	for (size_t i = 0; i < ARRAY_LEN(stay); i++)
+		there[i] = stay[i] && site_bootable(&m->s, stay[i]);
+	for (size_t i = 0; i < p.count; i++) {
+		apply(m, &p.items[i]);
+		require_that(
+			dangling(m) <= was_dangling, "clean-up: an entry leads to nothing", NULL);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(stay); i++)
+		require_that(!there[i] || site_bootable(&m->s, stay[i]), "clean-up: lost", stay[i]);
+	gc_plan(&m->s, j, keep, &m->folders, &again);
+	require_that(again.count == 0, "clean-up is not done", NULL);
+	automendplan rest = {0};
+	plan(m, &rest);
+	require_that(rest.count == 0, "clean-up leaves something to mend", NULL);
 }
 
 static size_t combinations(void)
@@ -541,6 +584,7 @@ static void every_state_is_mended(void **state)
 		for (size_t i = 0; i < p.count; i++)
 			apply(&m, &p.items[i]);
 		check(&was, &m);
+		clean_up(&m, current % 2 ? 1 : 2);
 		for (size_t i = 0; i < m.s.lvm.lv_count; i++)
 			foreign -= m.s.lvm.lvs[i].tags.count == 0 ||
 				!str_eq(m.s.lvm.lvs[i].vg, SCENE_VG);
@@ -554,10 +598,89 @@ static void every_state_is_mended(void **state)
 	assert_true(plans > all / stride / 2);
 }
 
+/* The actions as text, by and by. */
+static void check_gc(const struct model *m, unsigned keep, const char *want)
+{
+	automendplan p = {0};
+	autostrbuf got = {0};
+
+	gc_plan(&m->s, m->has_journal ? &m->j : NULL, keep, &m->folders, &p);
+	for (size_t i = 0; i < p.count; i++)
+		strbuf_printf(&got, "%s%s%s", i ? " " : "",
+			p.items[i].kind == MEND_REMOVE_ENTRY ? "entry:" : "", p.items[i].what);
+	assert_string_equal(got.data ? got.data : "", want);
+}
+
+static void add_layer(struct model *m, const char *layer)
+{
+	scene_add_lv(&m->s, layer, LVM_TAG_LAYER);
+	scene_add_entry(&m->s, layer);
+}
+
+static void what_is_old_goes_first(void **state)
+{
+	automodel m = {0};
+
+	(void)state;
+	scene_begin(&m.s);
+	add_foreign(&m);
+	scene_add_lv(&m.s, "n-9", LVM_TAG_BASE);
+	scene_add_lv(&m.s, "n-10", LVM_TAG_BASE);
+	scene_add_lv(&m.s, "n-11", LVM_TAG_BASE);
+	add_layer(&m, "n-9+1");
+	add_layer(&m, "n-10+1");
+	add_layer(&m, "n-11+1");
+	scene_add_lv(&m.s, "var.n-9+1", LVM_TAG_SNAPSHOT " bedplate:mount:/var bedplate:of:n-9+1");
+	/* Without a default nothing is taken away, recovery comes first. */
+	check_gc(&m, 1, "");
+	m.s.choice.default_layer = xstrdup("n-11+1");
+	check_gc(&m, 3, "");
+	check_gc(&m, 2, "entry:n-9+1 n-9+1 var.n-9+1 n-9");
+	check_gc(&m, 1, "entry:n-10+1 n-10+1 entry:n-9+1 n-9+1 var.n-9+1 n-9 n-10");
+	check_gc(&m, 0, "entry:n-10+1 n-10+1 entry:n-9+1 n-9+1 var.n-9+1 n-9 n-10");
+
+	/* What runs, is tried, is staged or cannot be judged stays, and counts. */
+	set_running(&m, "n-9+1");
+	check_gc(&m, 1, "entry:n-10+1 n-10+1 n-10");
+	check_gc(&m, 2, "entry:n-10+1 n-10+1 n-10");
+	set_running(&m, NULL);
+	m.s.choice.trial = xstrdup("n-9+1");
+	check_gc(&m, 2, "entry:n-10+1 n-10+1 n-10");
+	free(m.s.choice.trial);
+	m.s.choice.trial = NULL;
+	m.j = (struct journal){
+		.step = STEP_STAGED, .from = xstrdup("n-11+1"), .to = xstrdup("n-9+1")};
+	m.has_journal = true;
+	check_gc(&m, 1, "entry:n-10+1 n-10+1 n-10");
+	m.has_journal = false;
+	strv_add(&m.folders.unread, "n-10+1");
+	check_gc(&m, 1, "entry:n-9+1 n-9+1 var.n-9+1 n-9");
+}
+
+static void an_image_keeps_as_many_layers(void **state)
+{
+	automodel m = {0};
+
+	(void)state;
+	scene_begin(&m.s);
+	scene_add_lv(&m.s, "n-1", LVM_TAG_BASE);
+	for (int i = 1; i <= 4; i++) {
+		autofree char *layer = xasprintf("n-1+%d", i);
+
+		add_layer(&m, layer);
+	}
+	m.s.choice.default_layer = xstrdup("n-1+2");
+	check_gc(&m, 4, "");
+	check_gc(&m, 2, "entry:n-1+3 n-1+3 entry:n-1+1 n-1+1");
+	check_gc(&m, 1, "entry:n-1+4 n-1+4 entry:n-1+3 n-1+3 entry:n-1+1 n-1+1");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_state_is_mended),
+		cmocka_unit_test(what_is_old_goes_first),
+		cmocka_unit_test(an_image_keeps_as_many_layers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,288 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# nodectl upgrade of a node at rest: refusals that change nothing, a plan, an upgrade, rollback, stage and
+# activate, factory reset.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+requires_uml
+# shellcheck source=image.sh
+. "$lab/image.sh"
+
+# next_image FOLDER VERSION: out of $tree.
+next_image() {
+	echo "{\"name\": \"lab\", \"version\": \"$2\"}" >"$tree/usr/lib/bedplate/image.json"
+	make_rootfs "$work/rootfs-$2.img" 64
+	make_image "$work/$1" "$2" "$work/rootfs-$2.img"
+}
+
+# variant FOLDER JQ: the second image with another manifest.
+variant() {
+	mkdir "$work/$1"
+	ln "$work/two/lab-2.squashfs.img" "$work/$1/image.img"
+	jq "$2" "$work/two/lab-2.manifest.json" >"$work/$1/manifest.json"
+}
+
+# package NAME VERSION
+package() {
+	printf 'Package: %s\nStatus: install ok installed\nArchitecture: amd64\nVersion: %s\n\n' "$1" "$2"
+}
+
+make_tree
+mkdir -p "$tree/etc/bedplate" "$tree/usr/lib/bedplate/dpkg" "$tree/var/lib"
+ln -s ../../usr/lib/bedplate/dpkg "$tree/var/lib/dpkg"
+package libfoo 1.2 >"$tree/usr/lib/bedplate/dpkg/status"
+echo one >"$tree/etc/vendor.conf"
+printf 'a\nb\nc\nd\ne\n' >"$tree/etc/both.conf"
+next_image one 1
+echo two >"$tree/etc/vendor.conf"
+printf 'a\nb\nc\nd\nvendor\n' >"$tree/etc/both.conf"
+package libfoo 1.3 >"$tree/usr/lib/bedplate/dpkg/status"
+printf 'append=quiet lab.image=2\n' >"$tree/usr/lib/bedplate/boot.conf"
+dd if=/dev/urandom of="$tree/boot/vmlinuz-6.1-lab" bs=1M count=2 status=none
+next_image two 2
+jq '.packages = [{name: "libfoo", version: "1.3", arch: "amd64"}]' \
+	"$work/two/lab-2.manifest.json" >"$work/manifest" && mv "$work/manifest" "$work/two/lab-2.manifest.json"
+variant downgrade '.version = "0.9"'
+variant other '.name = "other"'
+variant other-content '.version = "1"'
+variant huge '.version = "3" | .kernels[0].kernel_size = 3000000000'
+variant foreign '.arch = "arm64"'
+variant truncated .
+rm "$work/truncated/image.img"
+head -c 1000000 "$work/two/lab-2.squashfs.img" >"$work/truncated/image.img"
+variant flipped .
+rm "$work/flipped/image.img"
+cp "$work/two/lab-2.squashfs.img" "$work/flipped/image.img"
+printf x | dd of="$work/flipped/image.img" bs=1 seek=500000 conv=notrunc status=none
+
+cat >"$work/node.ks" <<END
+text
+timezone Etc/UTC --utc
+rootpw --lock
+zerombr
+ignoredisk --only-use=ubda
+clearpart --all --initlabel --drives=ubda
+autopart --type=thinp --profile=minimal
+bootloader --append="lab.ks=1"
+network --hostname=lab.test
+liveimg --url=file://$work/one/lab-1.squashfs.img
+reboot
+END
+
+# What the scripts in the guest share.
+cat >"$work/guest-lib" <<'END'
+boot=/run/lab-boot
+mkdir -p $boot /run/lab-layer
+with_boot() {
+	mount -t ext4 -o ro /dev/ubda3 $boot
+	"$@"
+	umount $boot
+}
+# All that an operation could have changed.
+fingerprint() {
+	lvm lvs --noheadings -o lv_name,lv_tags,lv_size,lv_attr,origin,pool_lv,data_percent bedplate
+	with_boot find $boot -type f ! -name journal.json -exec sha256sum '{}' +
+	ls /dev/mapper | grep -v -e '^bedplate-[^u]' -e '^control$' || :
+	grep /run/bedplate /proc/mounts || :
+}
+# refused TEXT ARG...: nodectl fails with one line that says so, and nothing changed.
+refused() {
+	text=$1
+	shift
+	fingerprint >/run/before
+	status=0
+	"$LAB_NODECTL" "$@" >/run/out 2>/run/err || status=$?
+	cat /run/out /run/err
+	[ $status -eq 1 ]
+	grep -e "^nodectl: .*$text" /run/err
+	[ "$(grep -c '^nodectl: ' /run/err)" -eq 1 ]
+	fingerprint >/run/after
+	diff /run/before /run/after
+}
+ok() {
+	"$LAB_NODECTL" "$@" >/run/out 2>/run/err || {
+		cat /run/out /run/err
+		return 1
+	}
+	cat /run/out /run/err
+}
+env_is() {
+	mount -t ext4 -o ro /dev/ubda3 $boot
+	grub-editenv $boot/grub/grubenv list | sort >/run/env
+	umount $boot
+	printf '%s\n' "$@" | sort | diff - /run/env
+}
+lvm vgchange -ay --sysinit bedplate 2>/dev/null || :
+END
+
+new_disk disk 8G
+in_guest --disk="$work/disk" --memory=768 <<'END'
+"$LAB_NODECTL" install --kickstart="$LAB_WORK/node.ks" --yes >/run/out 2>&1 || { cat /run/out; exit 1; }
+mkdir /run/layer
+mount /dev/bedplate/lab-1+1 /run/layer
+cd /run/layer/upper
+echo 'hello from the administrator' >etc/motd
+printf 'admin\nb\nc\nd\ne\n' >etc/both.conf
+mkdir -p usr/lib/bedplate/dpkg root
+{
+	printf 'Package: libfoo\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.2\n\n'
+	printf 'Package: driver\nStatus: install ok installed\nArchitecture: amd64\nVersion: 7\n\n'
+} >usr/lib/bedplate/dpkg/status
+cd /
+umount /run/layer
+END
+
+cp --sparse=always "$work/disk" "$work/pristine"
+in_guest --disk="$work/disk" --memory=768 <<'END'
+. "$LAB_WORK/guest-lib"
+two=$LAB_WORK/two/lab-2.squashfs.img
+refused 'nobody is trusted to sign images' upgrade "$two" --yes
+refused 'add --yes to upgrade' upgrade "$two" --allow-unsigned
+refused 'is cut off' upgrade "$LAB_WORK/truncated/image.img" --allow-unsigned --yes
+refused 'is damaged' upgrade "$LAB_WORK/flipped/image.img" --allow-unsigned --yes
+refused 'version 0.9 is older than 1, which runs: --allow-downgrade' \
+	upgrade "$LAB_WORK/downgrade/image.img" --allow-unsigned --yes
+refused "is of 'other', this node runs 'lab': --allow-other-name" \
+	upgrade "$LAB_WORK/other/image.img" --allow-unsigned --yes
+refused 'another image that is called lab-1' \
+	upgrade "$LAB_WORK/other-content/image.img" --allow-unsigned --yes
+refused '/boot: 2.8 GiB needed, .* free' upgrade "$LAB_WORK/huge/image.img" --allow-unsigned --yes
+refused 'for arm64' upgrade "$LAB_WORK/foreign/image.img" --allow-unsigned --yes
+refused 'nothing is staged' activate
+refused 'no layer from before' rollback
+refused "no layer 'lab-9+1'" rollback --to=lab-9+1
+
+# Two at once: the first has the lock as long as its image comes in.
+mkfifo /run/coming
+"$LAB_NODECTL" upgrade - --manifest="$LAB_WORK/two/lab-2.manifest.json" --allow-unsigned --yes \
+	</run/coming >/run/first 2>&1 &
+first=$!
+exec 5>/run/coming
+until grep -q 'FLOCK.* '$first' ' /proc/locks; do sleep 0.1; done
+refused 'in progress' upgrade "$two" --allow-unsigned --yes
+exec 5>&-
+status=0
+wait $first || status=$?
+[ $status -eq 1 ]
+
+# The plan changes nothing and says all.
+fingerprint >/run/before
+ok upgrade "$two" --allow-unsigned --plan
+grep '^Upgrade: lab 1 (lab-1+1) -> lab 2 (lab-2+1)$' /run/out
+grep 'libfoo 1.2 -> 1.3' /run/out
+grep -A1 'not in the new image' /run/out | grep 'driver 7'
+grep '/etc/motd' /run/out
+grep '/etc/both.conf' /run/out
+ok upgrade "$two" --allow-unsigned --plan --json
+jq -e '.ok and .result == "planned" and .measured and .to == "lab-2+1" and .write_bytes < .image_bytes
+	and (.changes | length > 0) and .lost_packages == ["driver 7"] and .signer == null' /run/out
+fingerprint >/run/after
+diff /run/before /run/after
+
+ok upgrade "$LAB_WORK/one/lab-1.squashfs.img" --allow-unsigned --yes
+grep 'lab 1 runs here already, as layer lab-1+1' /run/out
+END
+
+# The upgrade: base bit by bit, merged layer, entry, trial; the second one and a full /boot are refused.
+in_guest --disk="$work/disk" --memory=768 <<'END'
+. "$LAB_WORK/guest-lib"
+two=$LAB_WORK/two/lab-2.squashfs.img
+used() {
+	lvm lvs --noheadings --nosuffix --units=b -o lv_size,data_percent bedplate/pool00 |
+		awk '{ print int($1 * $2 / 100) }'
+}
+mount -t ext4 /dev/ubda3 $boot
+dd if=/dev/zero of=$boot/full bs=1M 2>/dev/null || :
+umount $boot
+refused '/boot: .* needed, .* free' upgrade "$two" --allow-unsigned --yes
+mount -t ext4 /dev/ubda3 $boot
+rm $boot/full
+umount $boot
+
+used_before=$(used)
+ok upgrade "$two" --allow-unsigned --yes --json
+jq -e '.ok and .result == "trial" and .to == "lab-2+1" and .measured' /run/out
+used_after=$(used)
+# Less than half of what all of the image is.
+[ $((used_after - used_before)) -lt 41943040 ]
+env_is default=lab-1+1 trial=lab-2+1 tries=3
+[ -z "$(grep /run/bedplate /proc/mounts)" ]
+[ -z "$(lvm lvs --noheadings @bedplate:new)" ]
+lvm lvs --noheadings -o lv_name,lv_tags bedplate | grep 'var.lab-1+1 .*bedplate:of:lab-1+1'
+lvm lvchange -ay -K bedplate/lab-2
+cmp /dev/bedplate/lab-2 "$LAB_WORK/rootfs-2.img" -n "$(stat -c %s "$LAB_WORK/rootfs-2.img")"
+lvm lvchange -an bedplate/lab-2
+mount -t ext4 -o ro /dev/bedplate/lab-2+1 /run/lab-layer
+upper=/run/lab-layer/upper
+grep 'hello from the administrator' $upper/etc/motd
+[ "$(cat $upper/etc/both.conf)" = "$(printf 'admin\nb\nc\nd\nvendor')" ]
+[ ! -e $upper/etc/vendor.conf ]
+jq -e '.image.version == "2" and .layer == "lab-2+1" and .previous_layer == "lab-1+1" and .unsigned
+	and .layout' $upper/usr/lib/bedplate/factory.json
+umount /run/lab-layer
+mount -t ext4 -o ro /dev/ubda3 $boot
+cmp "$LAB_WORK/tree/boot/vmlinuz-6.1-lab" $boot/lab-2+1/vmlinuz
+grep 'bedplate.layer=lab-2+1 .*lab.image=2.*lab.ks=1' $boot/lab-2+1/bedplate.cfg
+grep 'lab.image=1' $boot/lab-2+1/bedplate.cfg && exit 1
+jq -e '.step == "trial" and .to == "lab-2+1" and .new_base' $boot/bedplate/journal.json
+tail -n 1 $boot/bedplate/history.jsonl | jq -e '.result == "trial" and .unsigned'
+umount $boot
+
+refused 'lab-2+1. is waiting for its trial' upgrade "$two" --allow-unsigned --yes
+refused 'lab-2+1. is waiting for its trial' factory-reset --yes
+refused 'so /var is as it was' rollback --with-var
+ok rollback --dry-run
+grep '^lab-1+1 would boot next' /run/out
+env_is default=lab-1+1 trial=lab-2+1 tries=3
+ok rollback
+grep '^bedplate: lab-1+1 boots next' /run/out
+env_is default=lab-1+1
+END
+
+# Staged and activated; forward and back; factory reset.
+in_guest --disk="$work/disk" --memory=768 <<'END'
+. "$LAB_WORK/guest-lib"
+ok upgrade "$LAB_WORK/two/lab-2.squashfs.img" --allow-unsigned --stage --yes
+grep 'staged lab-2+' /run/out
+env_is default=lab-1+1
+ok activate --json
+staged=$(jq -r .layer /run/out)
+env_is default=lab-1+1 trial="$staged" tries=3
+ok rollback
+ok rollback --to="$staged"
+env_is default="$staged"
+ok rollback
+env_is default=lab-1+1
+
+ok factory-reset --keep=/etc/motd,network --yes --json
+jq -e '.ok and .result == "trial" and .layer == "lab-1+2"' /run/out
+env_is default=lab-1+1 trial=lab-1+2 tries=3
+mount -t ext4 -o ro /dev/bedplate/lab-1+2 /run/lab-layer
+upper=/run/lab-layer/upper
+[ -s $upper/etc/motd ]
+[ -s $upper/etc/fstab ]
+[ -s $upper/etc/hostname ]
+[ ! -e $upper/etc/both.conf ]
+jq -e '.layer == "lab-1+2" and .image.version == "1"' $upper/usr/lib/bedplate/factory.json
+umount /run/lab-layer
+ok rollback
+END
+
+# A pool that is full.
+cp --sparse=always "$work/pristine" "$work/disk"
+in_guest --disk="$work/disk" --memory=768 <<'END'
+. "$LAB_WORK/guest-lib"
+lvm lvchange -Zn bedplate/pool00
+lvm lvcreate -y -V 7g --thinpool=pool00 -n filler bedplate
+# A block in each chunk takes all of the chunk.
+lvm lvs --noheadings --nosuffix --units=b -o lv_size,data_percent,chunk_size bedplate/pool00 |
+	python3 -c '
+import os
+size, used, chunk = (float(word) for word in input().split())
+fd = os.open("/dev/bedplate/filler", os.O_WRONLY)
+for n in range(int((size * (100 - used) / 100 - (30 << 20)) / chunk)):
+    os.pwrite(fd, b"x" * 4096, n * int(chunk))
+os.fsync(fd)'
+refused 'thin pool bedplate/pool00: .* needed, .* free' \
+	upgrade "$LAB_WORK/two/lab-2.squashfs.img" --allow-unsigned --yes
+END
