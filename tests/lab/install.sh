@@ -193,6 +193,19 @@ tail -n 1 "$LAB_WORK/asked" | grep -x 'bedplate: installed lab-1 on /dev/ubda'
 [ "$(cat /run/systemctl)" = "--no-block reboot" ]
 [ "$(head -c 4 /dev/bedplate/foreign)" = kept ]
 
+# A medium with this very image has nothing to upgrade, and wants the machine to restart all the same.
+mkdir -p /run/initramfs/live/LiveOS
+ln -s "$LAB_WORK/image/lab-1.squashfs.img" /run/initramfs/live/LiveOS/squashfs.img
+ln -s "$LAB_WORK/image/lab-1.manifest.json" /run/initramfs/live/LiveOS/manifest.json
+rm /run/systemctl
+ask upgrade "inst.ks=$LAB_WORK/good.ks"
+[ $status -eq 0 ] || cat "$LAB_WORK/asked"
+[ $status -eq 0 ]
+tail -n 1 "$LAB_WORK/asked" | grep -x 'bedplate: lab-1 is on this node already'
+grep "good.ks' is not read" "$LAB_WORK/asked"
+[ "$(cat /run/systemctl)" = "--no-block reboot" ]
+rm -r /run/initramfs
+
 "$LAB_NODECTL" uninstall --dry-run >/run/out
 grep '^Remove: volume /dev/bedplate/lab-1+1$' /run/out
 if "$LAB_NODECTL" uninstall 2>/run/err; then exit 1; fi
