@@ -7,9 +7,12 @@
 extern const struct cli_command cmd_banner;
 extern const struct cli_command cmd_boot_install;
 extern const struct cli_command cmd_check;
+extern const struct cli_command cmd_gc;
+extern const struct cli_command cmd_history;
 extern const struct cli_command cmd_info;
 extern const struct cli_command cmd_install;
 extern const struct cli_command cmd_layers;
 extern const struct cli_command cmd_motd;
+extern const struct cli_command cmd_recover;
 extern const struct cli_command cmd_reinstall;
 extern const struct cli_command cmd_uninstall;
