@@ -21,6 +21,9 @@ MENTION = re.compile(r"\*(?:-\w\*, \*)?(--[a-z][a-z0-9-]*)")
 NODECTL_PAGES = dict.fromkeys(
     ["install", "reinstall", "uninstall", "boot-install"], "nodectl-install"
 )
+NODECTL_PAGES |= dict.fromkeys(
+    ["upgrade", "activate", "rollback", "factory-reset"], "nodectl-upgrade"
+)
 
 folder, program = pathlib.Path(sys.argv[1]), sys.argv[2]
 name = pathlib.Path(program).name
