@@ -19,24 +19,28 @@
 #include "upgrade/layer-record.h"
 #include "upgrade/old-layer.h"
 
-static int open_bases(const struct layer_job *j, struct base_view *old_base,
-	struct base_view *new_base, struct err *e)
+/* device-mapper opens a volume once: a reset has one base for both. */
+static bool is_same_base(const struct layer_job *j)
 {
-	const struct site *s = j->site;
-	uint8_t old_hash[SHA256_BYTES];
-	int r = site_root_hash(s, s->layer, old_hash, e);
+	return str_eq(j->base, j->site->base);
+}
 
-	if (r == 0)
-		r = base_view_open(s, s->base, old_hash, BASE_VIEW_OLD, old_base, e);
-	return r < 0 ? r : base_view_open(s, j->base, j->root_hash, BASE_VIEW_NEW, new_base, e);
+static int open_old(const struct layer_job *j, struct base_view *out, struct err *e)
+{
+	uint8_t hash[SHA256_BYTES];
+	int r = site_root_hash(j->site, j->site->layer, hash, e);
+
+	return r < 0 ? r : base_view_open(j->site, j->site->base, hash, BASE_VIEW_OLD, out, e);
 }
 
 static int merge_into(const struct layer_job *j, struct old_layer *old, int upper_fd,
 	struct merge_report *report, struct progress *p, struct err *e)
 {
 	autobaseview old_base = {0}, new_base = {0};
-	int r = open_bases(j, &old_base, &new_base, e);
+	int r = open_old(j, &old_base, e);
 
+	if (r == 0 && !is_same_base(j))
+		r = base_view_open(j->site, j->base, j->root_hash, BASE_VIEW_NEW, &new_base, e);
 	if (r < 0)
 		return r;
 	if (j->fresh)
@@ -44,7 +48,7 @@ static int merge_into(const struct layer_job *j, struct old_layer *old, int uppe
 	const struct merge_trees trees = {
 		.old_base = image_tree(old_base.img),
 		.upper = old->upper,
-		.new_base = image_tree(new_base.img),
+		.new_base = image_tree(is_same_base(j) ? old_base.img : new_base.img),
 	};
 	r = merge_layer(&trees, upper_fd, report, p, e);
 	return r < 0 ? r : layer_record(j, old->fd, upper_fd, e);
@@ -122,16 +126,14 @@ static int make_cmd_line(
 	const struct boot_entry *old = boot_entries_find(&s->entries, s->layer);
 	autofree char *old_params = NULL, *new_params = NULL;
 	autobaseview old_base = {0};
-	uint8_t old_hash[SHA256_BYTES];
 	char hash[SHA256_HEX_BYTES];
-	int r = site_root_hash(s, s->layer, old_hash, e);
+	int r = is_same_base(j) ? 0 : open_old(j, &old_base, e);
 
 	if (!old)
 		return err_set(e, ENOENT, "layer '%s' has no boot entry", s->layer);
 	if (r == 0)
-		r = base_view_open(s, s->base, old_hash, BASE_VIEW_OLD, &old_base, e);
-	if (r == 0)
-		r = image_kernel_params(old_base.img, &old_params, e);
+		r = image_kernel_params(
+			is_same_base(j) ? new_base->img : old_base.img, &old_params, e);
 	if (r == 0)
 		r = image_kernel_params(new_base->img, &new_params, e);
 	if (r < 0)

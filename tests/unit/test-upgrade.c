@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/version.h"
+#include "site-scene.h"
+#include "upgrade/base-view.h"
+#include "upgrade/layer-fresh.h"
+#include "upgrade/packages-diff.h"
+#include "upgrade/precheck.h"
+#include "upgrade/rollback-target.h"
+#include "upgrade/run.h"
+
+static void versions_are_ordered_as_debian_does(void **state)
+{
+	static const char *const ordered[] = {"", "~", "1.0~rc1", "1.0", "1.0-1", "1.0-1+b1",
+		"1.0a", "1.0+dfsg", "1.0.1", "1.2", "1.10", "2", "20261120",
+		"99999999999999999999999999", "100000000000000000000000000", "1:0"};
+
+	(void)state;
+	assert_true(version_compare("~", "") < 0);
+	for (size_t i = 1; i < ARRAY_LEN(ordered); i++)
+		for (size_t k = 1; k < ARRAY_LEN(ordered); k++) {
+			int order = version_compare(ordered[i], ordered[k]);
+
+			assert_int_equal((order > 0) - (order < 0), (i > k) - (i < k));
+		}
+	assert_int_equal(version_compare("1.01", "1.1"), 0);
+	assert_int_equal(version_compare("0:1-0", "1"), 0);
+}
+
+static const struct tree_ops no_content = {0};
+
+static void add_file(struct tree *t, const char *path, uint32_t mode)
+{
+	tree_add(t, &(struct tree_entry){.path = xstrdup(path), .mode = mode});
+}
+
+static void add_opaque(struct tree_entry *en)
+{
+	en->xattrs = xcalloc(1, sizeof(*en->xattrs));
+	en->xattrs[0] = (struct xattr){
+		.name = xstrdup("trusted.overlay.opaque"), .value = xmemdup("y", 1), .len = 1};
+	en->xattr_count = 1;
+}
+
+static void a_reset_keeps_what_it_is_told(void **state)
+{
+	static const char *const want[] = {
+		"", "etc", "etc/app", "etc/app/a", "etc/fstab", "etc/hostname"};
+	autoptr(tree) t = tree_new(&no_content, NULL);
+	autostrv keep = {0}, paths = {0};
+	struct err e = {0};
+
+	(void)state;
+	strv_add(&keep, "/etc//app/");
+	strv_add(&keep, "network");
+	assert_ok(fresh_paths(&keep, &paths, &e), e);
+	add_file(t, "", S_IFDIR | 0755);
+	add_file(t, "etc", S_IFDIR | 0755);
+	add_opaque(&t->entries[1]);
+	add_file(t, "etc/app", S_IFDIR | 0755);
+	add_opaque(&t->entries[2]);
+	add_file(t, "etc/app/a", S_IFREG | 0644);
+	add_file(t, "etc/application", S_IFREG | 0644);
+	add_file(t, "etc/fstab", S_IFREG | 0644);
+	add_file(t, "etc/hostname", S_IFREG | 0644);
+	add_file(t, "etc/passwd", S_IFREG | 0644);
+	/* A whiteout in the place of a folder on the way to one. */
+	add_file(t, "home", S_IFCHR);
+	tree_sort(t);
+	fresh_filter(t, &paths);
+	assert_int_equal(t->count, ARRAY_LEN(want));
+	for (size_t i = 0; i < t->count; i++)
+		assert_string_equal(t->entries[i].path, want[i]);
+	assert_int_equal(t->entries[1].xattr_count, 0);
+	assert_int_equal(t->entries[2].xattr_count, 1);
+}
+
+static void what_cannot_be_kept_is_refused(void **state)
+{
+	static const char *const bad[][2] = {
+		{"etc", "cannot keep 'etc': expected a path from / on, network, accounts or ssh"},
+		{"/etc/../root", "bad path '/etc/../root' to keep: '..' in it"},
+		{"//", "to keep '//' would be to keep all"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		autostrv keep = {0}, paths = {0};
+		struct err e = {0};
+
+		strv_add(&keep, bad[i][0]);
+		assert_fails(fresh_paths(&keep, &paths, &e), EINVAL, e, bad[i][1]);
+	}
+}
+
+static void add_package(struct manifest *m, const char *name, const char *version)
+{
+	struct manifest_package *p = manifest_add_package(m);
+
+	p->name = xstrdup(name);
+	p->version = xstrdup(version);
+	p->arch = xstrdup("amd64");
+}
+
+static void packages_are_compared(void **state)
+{
+	static const char *const want[][3] = {{"b", "1", "2"}, {"c", "1", ""}, {"d", "", "4"}};
+	auto_with(package_changes_fini) struct package_changes changes = {0};
+	automanifest from = {0}, to = {0}, node = {0}, none = {0};
+	autostrv lost = {0};
+
+	(void)state;
+	packages_compare(&none, &none, &changes);
+	assert_int_equal(changes.count, 0);
+	add_package(&from, "a", "1");
+	add_package(&from, "b", "1");
+	add_package(&from, "c", "1");
+	add_package(&to, "a", "1");
+	add_package(&to, "b", "2");
+	add_package(&to, "d", "4");
+	packages_compare(&from, &to, &changes);
+	assert_int_equal(changes.count, ARRAY_LEN(want));
+	for (size_t i = 0; i < changes.count; i++) {
+		const struct package_change *c = &changes.items[i];
+
+		assert_string_equal(c->name, want[i][0]);
+		assert_string_equal(c->old_version ? c->old_version : "", want[i][1]);
+		assert_string_equal(c->new_version ? c->new_version : "", want[i][2]);
+	}
+	add_package(&node, "a", "1");
+	add_package(&node, "c", "1");
+	add_package(&node, "d", "3");
+	add_package(&node, "e", "5");
+	packages_lost(&node, &from, &to, &lost);
+	assert_int_equal(lost.count, 1);
+	assert_string_equal(lost.items[0], "e 5");
+}
+
+/* A node with layer n-1+1 that can be upgraded, and all that is judged of it. */
+struct check_scene {
+	struct upgrade_spec spec;
+	struct upgrade_plan plan;
+	struct site site;
+	struct failed_versions failed;
+	struct pool_room room;
+	struct strv machines, problems;
+	uint8_t root_hash[SHA256_BYTES];
+	bool base_differs;
+};
+
+static void scene_layer(struct site *s, const char *base, const char *layer)
+{
+	if (!lvm_find(&s->lvm, LVM_TAG_BASE, base))
+		scene_add_lv(s, base, LVM_TAG_BASE);
+	scene_add_lv(s, layer, LVM_TAG_LAYER);
+	scene_add_entry(s, layer);
+}
+
+static void set(char **field, const char *text)
+{
+	free(*field);
+	*field = xstrdup(text);
+}
+
+static void check_begin(struct check_scene *c)
+{
+	*c = (struct check_scene){0};
+	scene_begin(&c->site);
+	scene_layer(&c->site, "n-1", "n-1+1");
+	set(&c->site.layer, "n-1+1");
+	set(&c->site.choice.default_layer, "n-1+1");
+	set(&c->plan.old_name, "n");
+	set(&c->plan.new_name, "n");
+	set(&c->plan.old_version, "1.9");
+	set(&c->plan.new_version, "1.10");
+	set(&c->plan.base, "n-1.10");
+	c->plan.pool_growth_bytes = c->plan.pool_free_bytes = 5 * GIB;
+}
+
+static void check_end(struct check_scene *c)
+{
+	upgrade_plan_fini(&c->plan);
+	site_fini(&c->site);
+	strv_fini(&c->machines);
+	strv_fini(&c->problems);
+}
+
+static void check_judge(struct check_scene *c)
+{
+	const struct precheck p = {
+		.spec = &c->spec,
+		.plan = &c->plan,
+		.site = &c->site,
+		.failed = &c->failed,
+		.root_hash = c->root_hash,
+		.room = &c->room,
+		.machines = &c->machines,
+		.base_differs = c->base_differs,
+	};
+
+	c->site.pool = lvm_node_pool(&c->site.lvm);
+	strv_fini(&c->problems);
+	c->problems = (struct strv){0};
+	precheck_judge(&p, &c->problems);
+}
+
+static void assert_problem(struct check_scene *c, const char *text)
+{
+	check_judge(c);
+	assert_int_equal(c->problems.count, 1);
+	if (!strstr(c->problems.items[0], text))
+		fail_msg("'%s' is not in '%s'", text, c->problems.items[0]);
+}
+
+static void assert_fine(struct check_scene *c)
+{
+	check_judge(c);
+	if (c->problems.count > 0)
+		fail_msg("%s", c->problems.items[0]);
+}
+
+static void versions_and_names_are_judged(void **state)
+{
+	struct check_scene c;
+
+	(void)state;
+	check_begin(&c);
+	assert_fine(&c);
+	set(&c.plan.new_version, "1.8");
+	assert_problem(&c, "version 1.8 is older than 1.9");
+	c.spec.allow_downgrade = true;
+	assert_fine(&c);
+	set(&c.plan.new_name, "other");
+	assert_problem(&c, "--allow-other-name");
+	c.spec.allow_other_name = true;
+	assert_fine(&c);
+	c.base_differs = true;
+	assert_problem(&c, "another image that is called n-1.10");
+	check_end(&c);
+}
+
+static void rooms_are_judged_with_numbers(void **state)
+{
+	struct check_scene c;
+
+	(void)state;
+	check_begin(&c);
+	c.plan.pool_growth_bytes = 6 * GIB;
+	assert_problem(&c, "/pool00: 6.0 GiB needed, 5.0 GiB free");
+	c.plan.pool_growth_bytes = 0;
+	c.plan.metadata_growth_bytes = 3 * MIB;
+	assert_problem(&c, "metadata of thin pool");
+	c.plan.metadata_growth_bytes = 0;
+	c.plan.boot_needed_bytes = 2 * MIB;
+	c.plan.boot_free_bytes = 1 * MIB;
+	assert_problem(&c, "/boot: 2.0 MiB needed, 1.0 MiB free");
+	c.room.needs_check = c.room.read_only = true;
+	c.plan.boot_needed_bytes = 0;
+	assert_problem(&c, "needs a check");
+	check_end(&c);
+}
+
+static void all_problems_are_told_at_once(void **state)
+{
+	char why[] = "no\033[2J address";
+	struct failed_version before = {.why = why};
+	struct check_scene c;
+	struct err e = {0};
+
+	(void)state;
+	check_begin(&c);
+	memset(before.root_hash, '0', 64);
+	c.failed = (struct failed_versions){&before, 1};
+	assert_problem(&c, "has failed here before: no\\x1b[2J address: --retry-failed");
+	strv_add(&c.machines, "one");
+	strv_add(&c.machines, "two");
+	check_judge(&c);
+	assert_int_equal(c.problems.count, 2);
+	assert_fails(precheck_result(&c.problems, "upgrade", &e), EPERM, e,
+		"2 reasons against the upgrade, see above");
+	c.spec.retry_failed = true;
+	assert_problem(&c, "2 virtual machines are running (one, two)");
+	c.spec.stage = true;
+	assert_fine(&c);
+	set(&c.site.choice.default_layer, "n-0+1");
+	assert_problem(&c, "the default layer 'n-0+1' has no boot entry");
+	check_end(&c);
+}
+
+static void one_trial_at_a_time(void **state)
+{
+	autosite s = {0};
+	struct err e = {0};
+
+	(void)state;
+	scene_begin(&s);
+	set(&s.layer, "n-1+1");
+	assert_ok(precheck_no_trial(&s, &e), e);
+	set(&s.choice.trial, "n-2+1");
+	assert_int_equal(precheck_no_trial(&s, &e), -EBUSY);
+	assert_non_null(strstr(e.msg, "'n-2+1' is waiting for its trial"));
+	set(&s.layer, "n-2+1");
+	s.running = true;
+	assert_int_equal(precheck_no_trial(&s, &e), -EBUSY);
+	assert_non_null(strstr(e.msg, "'n-2+1' runs on trial"));
+}
+
+/* Records like those of /boot: operation, from, to, result. */
+static struct transition line(
+	const char *operation, const char *from, const char *to, const char *result)
+{
+	return (struct transition){.operation = (char *)(uintptr_t)operation,
+		.from = (char *)(uintptr_t)from,
+		.to = (char *)(uintptr_t)to,
+		.result = (char *)(uintptr_t)result};
+}
+
+static void assert_target(
+	struct site *s, const struct history *h, const char *layer, const char *want)
+{
+	const char *got = NULL;
+	struct err e = {0};
+
+	set(&s->layer, layer);
+	int r = rollback_target(s, h, &got, &e);
+	if (!want) {
+		assert_int_equal(r, -ENOENT);
+		return;
+	}
+	assert_ok(r, e);
+	assert_string_equal(got, want);
+}
+
+static void a_rollback_goes_to_what_ran_before(void **state)
+{
+	struct transition lines[] = {
+		line("upgrade", "n-1+1", "n-2+1", "trial"),
+		line("upgrade", "n-1+1", "n-2+1", "blessed"),
+		line("upgrade", "n-2+1", "n-3+1", "trial"),
+		line("upgrade", "n-2+1", "n-3+1", "blessed"),
+		line("rollback", "n-3+1", "n-2+1", "done"),
+	};
+	struct history h = {lines, 2};
+	autosite s = {0};
+	const char *got = NULL;
+	struct err e = {0};
+
+	(void)state;
+	scene_begin(&s);
+	scene_layer(&s, "n-1", "n-1+1");
+	assert_target(&s, &h, "n-1+1", NULL);
+	scene_layer(&s, "n-2", "n-2+1");
+	/* The one that was installed is in no "to"; from the oldest one nothing is older. */
+	assert_target(&s, &h, "n-2+1", "n-1+1");
+	assert_target(&s, &h, "n-1+1", NULL);
+	scene_layer(&s, "n-3", "n-3+1");
+	h.count = ARRAY_LEN(lines);
+	assert_target(&s, &h, "n-3+1", "n-2+1");
+	assert_target(&s, &h, "n-2+1", "n-1+1");
+	/* Without a history nothing is guessed. */
+	h.count = 0;
+	set(&s.layer, "n-3+1");
+	assert_int_equal(rollback_target(&s, &h, &got, &e), -ENOTUNIQ);
+	assert_non_null(strstr(e.msg, "n-1+1, n-2+1"));
+	/* A trial is left for the default. */
+	set(&s.choice.trial, "n-3+1");
+	set(&s.choice.default_layer, "n-1+1");
+	assert_target(&s, &h, "n-3+1", "n-1+1");
+}
+
+static void a_rollback_needs_a_layer_that_boots(void **state)
+{
+	autosite s = {0};
+	struct err e = {0};
+
+	(void)state;
+	scene_begin(&s);
+	scene_layer(&s, "n-1", "n-1+1");
+	assert_ok(rollback_check(&s, "n-1+1", &e), e);
+	scene_add_lv(&s, "n-2+1", LVM_TAG_LAYER);
+	assert_fails(rollback_check(&s, "n-2+1", &e), EBADMSG, e,
+		"layer 'n-2+1' cannot boot: its base is not there");
+	scene_add_lv(&s, "n-2", LVM_TAG_BASE);
+	assert_fails(rollback_check(&s, "n-2+1", &e), EBADMSG, e,
+		"layer 'n-2+1' cannot boot: it has no boot entry");
+	scene_add_entry(&s, "n-2+1");
+	set(&s.entries.items[1].missing, "vmlinuz");
+	assert_fails(rollback_check(&s, "n-2+1", &e), EBADMSG, e,
+		"layer 'n-2+1' cannot boot: there is no vmlinuz");
+}
+
+static void a_base_tells_of_its_hash_tree(void **state)
+{
+	static const char *const bad[] = {
+		"", "1:2", "1:2:3:4", "1:2:-3", "a:2:3", "1:2:25", "99999999999999999999999:0:0"};
+	struct base_verity v = {0};
+	struct err e = {0};
+
+	(void)state;
+	for (size_t i = 0; i <= ARRAY_LEN(bad); i++) {
+		char name[] = "n-1";
+		struct lvm_lv lv = {.name = name};
+
+		strv_take(&lv.tags,
+			xasprintf(
+				LVM_TAG_VERITY "%s", i < ARRAY_LEN(bad) ? bad[i] : "4096:8192:2"));
+		int r = base_view_verity(&lv, &v, &e);
+		assert_int_equal(r, i < ARRAY_LEN(bad) ? -EBADMSG : 0);
+		strv_fini(&lv.tags);
+	}
+	assert_int_equal(v.hash_offset, 4096);
+	assert_int_equal(v.fec_offset, 8192);
+	assert_int_equal(v.fec_roots, 2);
+}
+
+static void a_plan_is_shown(void **state)
+{
+	autoupgradeplan plan = {.write_bytes = 3 * MIB, .image_bytes = 64 * MIB, .seconds = 7};
+
+	(void)state;
+	set(&plan.from, "n-1+1");
+	set(&plan.to, "n-2+1");
+	set(&plan.base, "n-2");
+	set(&plan.new_name, "n");
+	set(&plan.new_version, "2");
+	set(&plan.origin, "the \033 medium");
+	autofree char *text = upgrade_plan_text(&plan);
+	assert_non_null(strstr(text, "Upgrade: ? ? (n-1+1) -> n 2 (n-2+1)\n"));
+	assert_non_null(strstr(text, "at most 3.0 MiB of 64.0 MiB to write\n"));
+	assert_non_null(strstr(text, "not signed\n"));
+	assert_null(strchr(text, '\033'));
+	json_t *json = upgrade_plan_json(&plan);
+	assert_int_equal(json_integer_value(json_object_get(json, "write_bytes")), 3 * MIB);
+	assert_true(json_is_null(json_object_get(json, "signer")));
+	assert_true(json_is_array(json_object_get(json, "problems")));
+	assert_true(json_is_null(json_object_get(json_object_get(json, "old_image"), "version")));
+	json_decref(json);
+	autofree char *first = plan_title("n", "2", "n-2+1"),
+		      *third = plan_title("n", "2", "n-2+3");
+	assert_string_equal(first, "n 2");
+	assert_string_equal(third, "n 2 (3)");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(versions_are_ordered_as_debian_does),
+		cmocka_unit_test(a_reset_keeps_what_it_is_told),
+		cmocka_unit_test(what_cannot_be_kept_is_refused),
+		cmocka_unit_test(packages_are_compared),
+		cmocka_unit_test(versions_and_names_are_judged),
+		cmocka_unit_test(rooms_are_judged_with_numbers),
+		cmocka_unit_test(all_problems_are_told_at_once),
+		cmocka_unit_test(one_trial_at_a_time),
+		cmocka_unit_test(a_rollback_goes_to_what_ran_before),
+		cmocka_unit_test(a_rollback_needs_a_layer_that_boots),
+		cmocka_unit_test(a_base_tells_of_its_hash_tree),
+		cmocka_unit_test(a_plan_is_shown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
