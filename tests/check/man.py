@@ -24,6 +24,7 @@ NODECTL_PAGES = dict.fromkeys(
 NODECTL_PAGES |= dict.fromkeys(
     ["upgrade", "activate", "rollback", "factory-reset"], "nodectl-upgrade"
 )
+NODECTL_PAGES |= dict.fromkeys(["recover", "gc", "history"], "nodectl-recover")
 
 folder, program = pathlib.Path(sys.argv[1]), sys.argv[2]
 name = pathlib.Path(program).name
