@@ -256,6 +256,15 @@ static int check_free(
 	return 0;
 }
 
+/* lvcreate(8) may have been ended after it made it. */
+static void take_back(const char *vg, const char *name)
+{
+	struct err removing = {0};
+
+	if (thin_remove(vg, name, &removing) < 0)
+		log_warning("%s", removing.msg);
+}
+
 int thin_create(const char *vg, const char *pool, const char *name, uint64_t bytes, struct err *e)
 {
 	autofree char *size = size_option("--virtualsize", bytes);
@@ -270,22 +279,22 @@ int thin_create(const char *vg, const char *pool, const char *name, uint64_t byt
 		r = lvm_report(&report, e);
 	if (r == 0)
 		r = check_free(&report, vg, name, e);
+	if (r < 0)
+		return err_wrap(e, r, "new volume '%s'", name);
+	r = lvm_run(e, "lvcreate", "--type=thin", size, in_pool, "--addtag=" LVM_TAG_NEW, named, vg,
+		NULL);
 	if (r == 0)
-		r = lvm_run(e, "lvcreate", "--type=thin", size, in_pool, "--addtag=" LVM_TAG_NEW,
-			named, vg, NULL);
-	return r < 0 ? err_wrap(e, r, "new volume '%s'", name) : 0;
+		return 0;
+	take_back(vg, name);
+	return err_wrap(e, r, "new volume '%s'", name);
 }
 
 static int grow(const char *vg, const char *name, uint64_t min_bytes, struct err *e)
 {
 	autofree char *lv = xasprintf("%s/%s", vg, name);
 	autofree char *size = size_option("--size", min_bytes);
-	struct err removing = {0};
-	int r = lvm_run(e, "lvextend", size, lv, NULL);
 
-	if (r < 0 && thin_remove(vg, name, &removing) < 0)
-		log_warning("%s", removing.msg);
-	return r;
+	return lvm_run(e, "lvextend", size, lv, NULL);
 }
 
 int thin_snapshot(
@@ -308,12 +317,16 @@ int thin_snapshot(
 		from = find_lv(&report, vg, origin);
 	if (r == 0 && (!from || !from->is_thin))
 		r = err_set(e, ENOENT, "there is no thin volume '%s'", of);
-	if (r == 0)
-		r = lvm_run(e, "lvcreate", "--snapshot", "--setactivationskip=n", permission,
-			"--addtag=" LVM_TAG_NEW, named, of, NULL);
+	if (r < 0)
+		return err_wrap(e, r, "snapshot '%s' of '%s'", name, origin);
+	r = lvm_run(e, "lvcreate", "--snapshot", "--setactivationskip=n", permission,
+		"--addtag=" LVM_TAG_NEW, named, of, NULL);
 	if (r == 0 && from->size_bytes < min_bytes)
 		r = grow(vg, name, min_bytes, e);
-	return r < 0 ? err_wrap(e, r, "snapshot '%s' of '%s'", name, origin) : 0;
+	if (r == 0)
+		return 0;
+	take_back(vg, name);
+	return err_wrap(e, r, "snapshot '%s' of '%s'", name, origin);
 }
 
 /* Only what changes: lvchange(8) refuses to make read-only what is read-only. */

@@ -87,11 +87,11 @@ refuse_make() {
 END
 export LAB_FIRST="$first"
 
-new_disk a 400M
+new_disk a 200M
 in_guest --disk="$work/a" <<'END'
 . "$LAB_WORK/common.sh"
 lvm vgcreate -q -y --addtag bedplate:vg node /dev/ubda
-lvm lvcreate -q -y -L 320m --poolmetadatasize 4m --chunksize 64k --thin --errorwhenfull y \
+lvm lvcreate -q -y -L 128m --poolmetadatasize 4m --chunksize 64k --thin --errorwhenfull y \
 	--addtag bedplate:pool -n pool node
 
 # The first one, from nothing.
@@ -159,7 +159,7 @@ same lab-2 2.img
 "$LAB_DRIVER" remove node lab-2
 
 # The pool is nearly full: others can still write.
-lvm lvcreate -q -y -V 400m -T node/pool -n guest
+lvm lvcreate -q -y -V 200m -T node/pool -n guest
 free=$(($(lvm lvs -q --noheadings --units b --nosuffix -o lv_size node/pool) - $(pool)))
 count=$((free / 1048576 - 14))
 dd if=/dev/zero of=/dev/node/guest bs=1M count=$count conv=fsync status=none
@@ -168,19 +168,14 @@ refuse_make 28 "thin pool 'node/pool' has no room" lab-3 lab-1 "$LAB_WORK"/image
 dd if=/dev/zero of=/dev/node/guest bs=1M seek=$count count=8 conv=fsync status=none
 refuse_make 28 "thin pool 'node/pool' has no room" lab-3 lab-1 "$LAB_WORK"/image-3/*.img 0
 "$LAB_DRIVER" room node pool | grep ' error$'
+lvm lvremove -q -y node/guest
 END
 
 # The power goes while it is written, and while it is read back.
-new_disk a 400M
-in_guest --disk="$work/a" <<'END'
-. "$LAB_WORK/common.sh"
-lvm vgcreate -q -y --addtag bedplate:vg node /dev/ubda
-lvm lvcreate -q -y -L 320m --poolmetadatasize 4m --chunksize 64k --thin --errorwhenfull y \
-	--addtag bedplate:pool -n pool node
-cost make lab-1 - image-1 0
-END
-for stage in base verify; do
-	guest --disk="$work/a" --cut-at="{\"event\":\"begin\",\"stage\":\"$stage" --cut-after=0.1 <<'END'
+for moment in 'base 0.1' 'verify 0'; do
+	stage=${moment% *}
+	guest --disk="$work/a" --cut-at="{\"event\":\"begin\",\"stage\":\"$stage" \
+		--cut-after="${moment#* }" <<'END'
 "$LAB_DRIVER" make node pool lab-2 lab-1 "$LAB_WORK"/image-2/*.img 0 2>&1
 sleep 10
 END
@@ -195,7 +190,6 @@ volumes | grep -x 'lab-2 bedplate:new\(,bedplate:verity:[^ ]*\)\? .*'
 "$LAB_DRIVER" verify node pool
 cost make lab-2 lab-1 image-2 0
 same lab-2 2.img
-same lab-1 1.img
 "$LAB_DRIVER" remove node lab-2
 END
 done

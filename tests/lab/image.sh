@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh
 # Small images for tests that install or upgrade: . "$lab/image.sh"
+: "${work:?}"
 
 # add_program NAME...: programs of the host and what they need, into $tree.
 add_program() {
