@@ -15,10 +15,10 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/xalloc.h"
-#include "liveimg/base-write.h"
 #include "install/configure-node.h"
 #include "install/target.h"
 #include "ks/ks.h"
+#include "liveimg/base-write.h"
 #include "sys/chroot.h"
 
 #define BASE_DEVICE "/dev/node/n-1"

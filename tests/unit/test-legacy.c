@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a kernel command line asks for, and the kickstart that older arguments become. */
 #include "base/xalloc.h"
-#include "liveimg/booted.h"
 #include "install/legacy.h"
 #include "install/request.h"
 #include "ks/ks.h"
 #include "ks/unattended.h"
+#include "liveimg/booted.h"
 #include "test.h"
 
 #define HASH     "$6$salt$aA0./"
