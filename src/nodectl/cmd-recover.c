@@ -135,7 +135,6 @@ static int run_gc(
 const struct cli_command cmd_recover = {
 	.name = "recover",
 	.args = "",
-	.summary = "Mend what an operation that was cut off has left",
 	.summary = "Put right what a cut-off operation left behind",
 	.details = "It is also done at each boot and before each upgrade.  What runs, boots by\n"
 		   "default, is tried or staged is never removed, nor what is not nodectl's.\n",
