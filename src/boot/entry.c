@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "base/xalloc.h"
 #include "boot/compress.h"
+#include "boot/entry-manifest.h"
 #include "boot/entry-text.h"
 
 #define CONFIG      "bedplate.cfg"
@@ -53,7 +54,15 @@ static int drop_file(int folder_fd, const char *name, struct err *e)
 /* The entry is gone once its configuration is, so that goes first and for good. */
 static int drop_files(int folder_fd, struct err *e)
 {
-	static const char *const files[] = {CONFIG ".new", KERNEL, INITRAMFS};
+	static const char *const files[] = {
+		CONFIG ".new",
+		KERNEL,
+		INITRAMFS,
+		BOOT_MANIFEST,
+		BOOT_MANIFEST_SIG,
+		BOOT_MANIFEST ".new",
+		BOOT_MANIFEST_SIG ".new",
+	};
 	int r = drop_file(folder_fd, CONFIG, e);
 
 	if (r == 0 && fsync(folder_fd) < 0)

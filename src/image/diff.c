@@ -58,7 +58,7 @@ static int compare_packages(const struct manifest_package *a, const struct manif
 }
 
 /* Both lists are sorted: walk them side by side. */
-static int diff_packages(
+int diff_packages(
 	struct tree *old_tree, struct tree *new_tree, struct diff_result *out, struct err *e)
 {
 	automanifest a = {0};

@@ -46,6 +46,10 @@ struct diff_result {
 void diff_fini(struct diff_result *r);
 #define autodiff auto_with(diff_fini) struct diff_result
 
+/* The packages of two trees: only these of *out are filled. */
+int diff_packages(struct tree *old_tree, struct tree *new_tree, struct diff_result *out,
+	struct err *e) MUST_CHECK;
+
 /* out starts zeroed. */
 int image_diff(struct image *old_image, struct image *new_image, struct diff_result *out,
 	struct progress *p, struct err *e) MUST_CHECK;

@@ -10,6 +10,7 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "boot/entry-manifest.h"
 #include "boot/entry.h"
 #include "boot/grubenv.h"
 #include "boot/loader.h"
@@ -99,6 +100,18 @@ static int remove_old_entries(const struct install *in, struct err *e)
 	return r;
 }
 
+static int write_manifest(const struct install *in, struct err *e)
+{
+	const struct boot_manifest m = {
+		.text = in->image.manifest_text,
+		.len = in->image.manifest_len,
+		.sig = in->image.sig,
+		.sig_len = in->image.sig_len,
+	};
+
+	return boot_manifest_write(target_boot_fd(in->target), in->layer, &m, e);
+}
+
 static int write_entry(struct install *in, const char *cmd_line, struct err *e)
 {
 	static const char *const names[] = {"default", "trial", "tries", NULL};
@@ -116,6 +129,8 @@ static int write_entry(struct install *in, const char *cmd_line, struct err *e)
 	if (r == 0)
 		r = entry_files_write(
 			image_tree(in->image.img), target_base_fd(in->target), boot_fd, &entry, e);
+	if (r == 0)
+		r = write_manifest(in, e);
 	if (r == 0)
 		r = grubenv_set(boot_fd, names, values, e);
 	return r;

@@ -30,11 +30,16 @@ static void list_anchors(const char *folder, struct strv *out)
 			strv_take(out, xasprintf("%s/%s", folder, names.items[i]));
 }
 
+void liveimg_anchors(struct strv *out)
+{
+	list_anchors(LIVEIMG_TRUST_FOLDER, out);
+}
+
 bool liveimg_has_trust(void)
 {
 	autostrv anchors = {0};
 
-	list_anchors(LIVEIMG_TRUST_FOLDER, &anchors);
+	liveimg_anchors(&anchors);
 	return anchors.count > 0;
 }
 
@@ -98,6 +103,17 @@ static int check_content(const struct get_job *j, struct err *e)
 	return 0;
 }
 
+static void keep_manifest(
+	struct liveimg *l, const char *text, size_t len, const char *sig, size_t sig_len)
+{
+	free(l->manifest_text);
+	free(l->sig);
+	l->manifest_text = xmemdup(text, len);
+	l->manifest_len = len;
+	l->sig = sig ? xmemdup(sig, sig_len) : NULL;
+	l->sig_len = sig_len;
+}
+
 static int take_manifest(struct get_job *j, const char *text, size_t len, const char *sig,
 	size_t sig_len, struct err *e)
 {
@@ -111,6 +127,8 @@ static int take_manifest(struct get_job *j, const char *text, size_t len, const 
 	}
 	if (r == 0)
 		r = check_content(j, e);
+	if (r == 0)
+		keep_manifest(j->out, text, len, sig, sig_len);
 	/* Who asks takes -ENOENT for "not here, look elsewhere". */
 	return r == -ENOENT ? err_wrap(e, -EBADMSG, "%s", j->manifest_name) : r;
 }

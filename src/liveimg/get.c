@@ -24,6 +24,8 @@ void liveimg_fini(struct liveimg *l)
 	free(l->signer);
 	free(l->origin);
 	free(l->download);
+	free(l->manifest_text);
+	free(l->sig);
 	*l = (struct liveimg){0};
 }
 

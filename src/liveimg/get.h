@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/progress.h"
+#include "base/str.h"
 #include "image/image.h"
 #include "image/manifest.h"
 #include "liveimg/fetch.h"
@@ -42,10 +43,16 @@ struct liveimg {
 	char *origin;       /* for people: the URL, or "the medium" */
 	struct source *iso; /* that img is read out of, or NULL */
 	char *download;     /* the file that a download to disk became, or NULL */
+	/* As they were fetched, for who keeps them; sig is NULL when there is none. */
+	char *manifest_text, *sig;
+	size_t manifest_len, sig_len;
 };
 
 void liveimg_fini(struct liveimg *l);
 #define autoliveimg auto_with(liveimg_fini) struct liveimg
+
+/* Paths of the certificates in LIVEIMG_TRUST_FOLDER. */
+void liveimg_anchors(struct strv *out);
 
 /*
  * out starts zeroed.  -EBADMSG: a digest, -EKEYREJECTED: the signature, -EINVAL: of another

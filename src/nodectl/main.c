@@ -13,6 +13,8 @@ static const struct cli_command *const commands[] = {
 	&cmd_activate,
 	&cmd_rollback,
 	&cmd_factory_reset,
+	&cmd_diff,
+	&cmd_verify,
 	&cmd_recover,
 	&cmd_gc,
 	&cmd_history,

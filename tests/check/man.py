@@ -21,10 +21,13 @@ MENTION = re.compile(r"\*(?:-\w\*, \*)?(--[a-z][a-z0-9-]*)")
 NODECTL_PAGES = dict.fromkeys(
     ["install", "reinstall", "uninstall", "boot-install"], "nodectl-install"
 )
+NODECTL_PAGES["diff"] = "nodectl-diff"
+NODECTL_PAGES["verify"] = "nodectl-verify"
+NODECTL_PAGES |= dict.fromkeys(["recover", "gc", "history"], "nodectl-recover")
 NODECTL_PAGES |= dict.fromkeys(
     ["upgrade", "activate", "rollback", "factory-reset"], "nodectl-upgrade"
 )
-NODECTL_PAGES |= dict.fromkeys(["recover", "gc", "history"], "nodectl-recover")
+)
 
 folder, program = pathlib.Path(sys.argv[1]), sys.argv[2]
 name = pathlib.Path(program).name

@@ -11,7 +11,7 @@ nodectl=$2
 
 for command in "check" "check --json" "check --oneline" "layers" "layers --json" \
 	"check --only=mounts" "health" "health --json" "health --wait=5" "bless" "unbless" \
-	"unbless --reason=no"; do
+	"unbless --reason=no" "diff" "diff a+1 b+1" "diff --json" "verify" "verify --base --json"; do
 	# shellcheck disable=SC2086 # a command and its option
 	expect 1 "$nodectl" $command
 	[ ! -s "$work/out" ] || fail "$command: $(cat "$work/out")"
@@ -27,6 +27,11 @@ expect 2 "$nodectl" layers --oneline
 expect 2 "$nodectl" check now
 expect 2 "$nodectl" health --wait=100000
 expect 2 "$nodectl" bless --reason=yes
+expect 2 "$nodectl" diff --packages --content
+grep -q "'--packages' and '--content' exclude each other" "$work/err" || fail "$(cat "$work/err")"
+expect 2 "$nodectl" diff --packages --files
+expect 2 "$nodectl" diff a+1 b+1 c+1
+expect 2 "$nodectl" verify a+1
 
 # A login goes on, whatever this machine is.
 expect 0 "$nodectl" motd

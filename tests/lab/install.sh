@@ -98,7 +98,7 @@ refused_without_yes=0
 grep 'nothing was written; add --yes' /run/err
 jq -se '.[0].event == "plan" and .[0].layer == "lab-1+1" and .[0].layout.volume_group.new
 	and .[1].event == "result" and (.[1].ok | not)' "$LAB_WORK/json"
-rm "$manifest.sig"
+# The signature stays: a node keeps it.
 [ -z "$(grep /run/bedplate /proc/mounts)" ]
 END
 [ "$(disk_sum)" = "$before" ] || fail "a refusal has written to the disk"
@@ -126,6 +126,9 @@ mkdir /run/boot /run/var /run/layer
 mount -t ext4 -o ro /dev/ubda3 /run/boot
 cmp "$LAB_WORK/tree/boot/vmlinuz-6.1-lab" /run/boot/lab-1+1/vmlinuz
 zstd -dc /run/boot/lab-1+1/initramfs.img | cmp - "$LAB_WORK/tree/boot/initrd.img-6.1-lab"
+for suffix in json json.sig; do
+	cmp "$LAB_WORK/image/lab-1.manifest.$suffix" "/run/boot/lab-1+1/manifest.$suffix"
+done
 grep 'bedplate.layer=lab-1+1 bedplate.roothash=[0-9a-f]\{64\} .*lab.image=1 .*lab.ks=1' \
 	/run/boot/lab-1+1/bedplate.cfg
 grep -a '^default=lab-1+1$' /run/boot/grub/grubenv
@@ -189,6 +192,19 @@ ask reinstall "inst.ks=$LAB_WORK/good.ks"
 tail -n 1 "$LAB_WORK/asked" | grep -x 'bedplate: installed lab-1 on /dev/ubda'
 [ "$(cat /run/systemctl)" = "--no-block reboot" ]
 [ "$(head -c 4 /dev/bedplate/foreign)" = kept ]
+
+# A medium with this very image has nothing to upgrade, and wants the machine to restart all the same.
+mkdir -p /run/initramfs/live/LiveOS
+ln -s "$LAB_WORK/image/lab-1.squashfs.img" /run/initramfs/live/LiveOS/squashfs.img
+ln -s "$LAB_WORK/image/lab-1.manifest.json" /run/initramfs/live/LiveOS/manifest.json
+rm /run/systemctl
+ask upgrade "inst.ks=$LAB_WORK/good.ks"
+[ $status -eq 0 ] || cat "$LAB_WORK/asked"
+[ $status -eq 0 ]
+tail -n 1 "$LAB_WORK/asked" | grep -x 'bedplate: lab-1 is on this node already'
+grep "good.ks' is not read" "$LAB_WORK/asked"
+[ "$(cat /run/systemctl)" = "--no-block reboot" ]
+rm -r /run/initramfs
 
 "$LAB_NODECTL" uninstall --dry-run >/run/out
 grep '^Remove: volume /dev/bedplate/lab-1+1$' /run/out

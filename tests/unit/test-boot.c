@@ -9,6 +9,7 @@
 #include "base/cmd.h"
 #include "base/endian.h"
 #include "boot/cmd-line.h"
+#include "boot/entry-manifest.h"
 #include "boot/entry.h"
 #include "boot/grubenv.h"
 #include "boot/loader.h"
@@ -305,6 +306,34 @@ static void foreign_folders_are_left_alone(void **state)
 	assert_false(is_there("node-1+1/vmlinuz"));
 	assert_true(is_there("node-1+1/notes"));
 	assert_true(is_there("other+2/vmlinuz.old"));
+}
+
+static void the_manifest_goes_with_its_entry(void **state)
+{
+	struct boot_manifest m = {(char[]){"{}"}, (char[]){"s\0g"}, 2, 3};
+	autobootmanifest got = {0}, unsigned_one = {0}, none = {0};
+	struct err e = {0};
+
+	(void)state;
+	assert_int_equal(boot_manifest_write(boot_fd, "node-7+1", &m, &e), -ENOENT);
+	assert_int_equal(boot_manifest_write(boot_fd, "../x+1", &m, &e), -EINVAL);
+	assert_ok(write_entry("node-7+1", "", &e), e);
+	assert_int_equal(boot_manifest_read(boot_fd, "node-7+1", &none, &e), -ENOENT);
+	assert_ok(boot_manifest_write(boot_fd, "node-7+1", &m, &e), e);
+	assert_ok(boot_manifest_read(boot_fd, "node-7+1", &got, &e), e);
+	assert_int_equal(got.len, 2);
+	assert_memory_equal(got.text, "{}", 2);
+	assert_int_equal(got.sig_len, 3);
+	assert_memory_equal(got.sig, "s\0g", 3);
+	assert_int_equal(unlinkat(boot_fd, "node-7+1/" BOOT_MANIFEST_SIG, 0), 0);
+	assert_ok(boot_manifest_read(boot_fd, "node-7+1", &unsigned_one, &e), e);
+	assert_null(unsigned_one.sig);
+	/* Not a link to somewhere else. */
+	assert_int_equal(symlinkat("/etc/passwd", boot_fd, "node-7+1/" BOOT_MANIFEST_SIG), 0);
+	assert_int_equal(boot_manifest_read(boot_fd, "node-7+1", &none, &e), -ELOOP);
+	assert_ok(boot_manifest_write(boot_fd, "node-7+1", &m, &e), e);
+	assert_ok(boot_entry_remove(boot_fd, "node-7+1", &e), e);
+	assert_false(is_there("node-7+1"));
 }
 
 static void damaged_entries_are_left_out(void **state)
@@ -623,6 +652,7 @@ int main(void)
 		IN_FOLDER(what_was_changed_is_carried_over),
 		IN_FOLDER(plain_initramfs_is_compressed),
 		IN_FOLDER(foreign_folders_are_left_alone),
+		IN_FOLDER(the_manifest_goes_with_its_entry),
 		IN_FOLDER(damaged_entries_are_left_out),
 		IN_FOLDER(failed_write_leaves_nothing),
 		IN_FOLDER(full_boot_volume_is_told_with_numbers),

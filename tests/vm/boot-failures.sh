@@ -6,15 +6,9 @@
 . "$(dirname "$0")/lib.sh"
 requires_root
 
-here=$source_dir/tests/vm
 disk=$work/node.raw
 layer=minimal-test-1+1
-build
-image=$(cat "$work/out")
-make_disk "$disk" 12G
-TMPDIR=$work "$bedplate" vm install -q "$image" --disk="$disk" --yes \
-	--kickstart="$here/install-test.ks" --network=none --timeout=3000 \
-	--serial="$work/console" >"$work/out" 2>"$work/err" || fail "install: $(cat "$work/err")"
+installed_node "$disk"
 
 # Menu entries that differ from the node's own by what the tests need.
 cat >"$work/menu.sh" <<'END'

@@ -22,6 +22,31 @@ build() {
 		-o "$work/image" "$@" >"$work/out" 2>"$work/err" || fail "build: $(tail -3 "$work/err")"
 }
 
+# installed_node DISK OPTION...: a raw disk with the test image installed by tests/vm/install-test.ks.
+# Installing takes minutes: it is done once for the same image, and kept beside the image cache.
+installed_node() {
+	node_disk=$1
+	shift
+	build --compression=zstd:3 "$@"
+	node_image=$(cat "$work/out")
+	node_ks=$source_dir/tests/vm/install-test.ks
+	node_kept=$cache/installed/$(cat "${node_image%.squashfs.img}.manifest.json" "$node_ks" |
+		sha256sum | cut -c1-32).raw
+	mkdir -p "${node_kept%/*}"
+	(
+		flock 9
+		[ ! -e "$node_kept" ] || exit 0
+		find "${node_kept%/*}" -name '*.raw*' -delete
+		make_disk "$node_kept.new" 12G
+		TMPDIR=$work "$bedplate" vm install -q "$node_image" --disk="$node_kept.new" --yes \
+			--kickstart="$node_ks" --network=none --timeout=3000 \
+			--serial="$work/console" >"$work/out" 2>"$work/err" ||
+			fail "install: $(cat "$work/err")"
+		mv "$node_kept.new" "$node_kept"
+	) 9>"$cache/installed.lock" || exit 1
+	cp --sparse=always "$node_kept" "$node_disk"
+}
+
 # json FILE FILTER: one value out of a JSON file.
 json() {
 	jq -r "$2" "$1"
