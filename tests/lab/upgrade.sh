@@ -233,6 +233,15 @@ umount $boot
 
 interrupted base
 interrupted merge
+# What an upgrade that was killed while it read the new base back leaves.
+manifest=$LAB_WORK/two/lab-2.manifest.json
+lvm lvcreate -y -V 128m --thinpool=pool00 -n lab-2 --addtag=bedplate:new bedplate
+dd if="$LAB_WORK/rootfs-2.img" of=/dev/bedplate/lab-2 bs=1M conv=fsync status=none
+veritysetup open /dev/bedplate/lab-2 bedplate-verify /dev/bedplate/lab-2 \
+	"$(jq -r .verity.root_hash "$manifest")" --hash-offset="$(jq -r .verity.hash_offset "$manifest")"
+ok recover
+grep "remove volume 'lab-2': it was never completed" /run/out
+[ ! -e /dev/mapper/bedplate-verify ]
 
 used_before=$(used)
 ok upgrade "$two" --allow-unsigned --yes --json
@@ -257,6 +266,7 @@ jq -e '.image.version == "2" and .layer == "lab-2+1" and .previous_layer == "lab
 umount /run/lab-layer
 mount -t ext4 /dev/ubda3 $boot
 cmp "$LAB_WORK/tree/boot/vmlinuz-6.1-lab" $boot/lab-2+1/vmlinuz
+cmp "$LAB_WORK/two/lab-2.manifest.json" $boot/lab-2+1/manifest.json
 grep 'bedplate.layer=lab-2+1 .*lab.image=2.*lab.ks=1' $boot/lab-2+1/bedplate.cfg
 grep 'lab.image=1' $boot/lab-2+1/bedplate.cfg && exit 1
 jq -e '.step == "trial" and .to == "lab-2+1" and .new_base' $boot/bedplate/journal.json
@@ -306,6 +316,7 @@ upper=/run/lab-layer/upper
 [ ! -e $upper/etc/both.conf ]
 jq -e '.layer == "lab-1+2" and .image.version == "1"' $upper/usr/lib/bedplate/factory.json
 umount /run/lab-layer
+with_boot cmp "$LAB_WORK/one/lab-1.manifest.json" "$boot/lab-1+2/manifest.json"
 ok rollback
 END
 
