@@ -218,7 +218,7 @@ static int activate_pool(const struct site *s, struct err *e)
 {
 	autofree char *name = xasprintf("%s/%s", s->vg->name, s->pool->name);
 
-	return s->pool->active ? 0 : lvm_run(e, "lvchange", "-y", "-ay", name, NULL);
+	return s->pool->active ? 0 : lvm_run(e, "lvchange", "--activate=y", name, NULL);
 }
 
 static int open_all(bool look, struct site *s, struct err *e)
