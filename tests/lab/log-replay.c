@@ -24,8 +24,8 @@
 #include "base/str.h"
 #include "base/xalloc.h"
 
-#define MAGIC	  0x6a736677736872ULL
-#define SECTOR	  512
+#define MAGIC     0x6a736677736872ULL
+#define SECTOR    512
 #define ALIGNMENT 4096
 #define DATA_MAX  (64U << 20)
 
@@ -48,8 +48,8 @@ struct log_entry {
 struct record {
 	struct source *from;
 	uint64_t count, next; /* entries */
-	uint64_t at;	      /* byte */
-	uint32_t unit;	      /* bytes of a sector of the log */
+	uint64_t at;          /* byte */
+	uint32_t unit;        /* bytes of a sector of the log */
 	struct log_entry entry;
 	uint64_t data_at;
 	char *mark; /* of the entry, or NULL */
@@ -208,7 +208,9 @@ static int points(struct record *log, uint64_t count, struct err *e)
 			continue;
 		changed = false;
 		printf("%" PRIu64 " %s %s\n", log->next, phase,
-			step[0] ? step : flushed ? "flush" : "spread");
+			step[0]           ? step
+				: flushed ? "flush"
+					  : "spread");
 	}
 	return r;
 }
