@@ -11,7 +11,7 @@ requires command -v debugfs
 # shellcheck source=image.sh
 . "$lab/image.sh"
 LAB_REPLAY=$LAB_DRIVER
-LAB_CUTS=${LAB_CUTS:-100}
+LAB_CUTS=${LAB_CUTS:-40}
 export LAB_REPLAY LAB_CUTS
 
 # next_image FOLDER VERSION: out of $tree.
