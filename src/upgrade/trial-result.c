@@ -199,11 +199,8 @@ int trial_take_note(const struct site *s, unsigned tries, struct err *e)
 		return 0;
 	autofree char *why = s->choice.tries > 0
 		? xasprintf("layer '%s' was booted instead", s->layer)
-		: xasprintf("it did not come up within %u tries", tries);
-	if (!is_known(s, trial)) {
 		: xasprintf("it did not come up within %u %s", tries, tries == 1 ? "try" : "tries");
-	/* Whoever gave up on it has said why. */
-	if (!is_recorded(s, trial)) {
+	if (!is_known(s, trial)) {
 		add_failed(s, trial, why);
 		add_history(s, trial, "failed", why);
 	}

@@ -9,7 +9,7 @@ requires_root
 disk=$work/node.raw
 old=minimal-test-1+1
 installed_node "$disk"
-openssl req -quiet -x509 -newkey rsa:2048 -nodes -subj /CN=vendor -days 2 \
+openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=vendor -days 2 \
 	-keyout "$work/key.pem" -out "$work/cert.pem" 2>"$work/err" || fail "$(cat "$work/err")"
 cat >"$work/two.ks" <<END
 %include $source_dir/tests/vm/minimal-test.ks
