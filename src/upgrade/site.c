@@ -2,6 +2,7 @@
 #include "upgrade/site.h"
 
 #include <blkid.h>
+#include <ctype.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -104,6 +105,9 @@ static int mount_boot(struct site *s, struct err *e)
 			"PARTUUID",
 			s->vg->name);
 	autofree char *what = xasprintf("PARTUUID=%s", partition);
+	/* fdisk and blkid do not agree on its case. */
+	for (char *c = strchr(what, '='); *c; c++)
+		*c = (char)tolower((unsigned char)*c);
 	int r = volume_look(what, &device, e);
 	if (r < 0)
 		return err_wrap(e, r, "/boot of the node");
@@ -218,7 +222,7 @@ static int activate_pool(const struct site *s, struct err *e)
 {
 	autofree char *name = xasprintf("%s/%s", s->vg->name, s->pool->name);
 
-	return s->pool->active ? 0 : lvm_run(e, "lvchange", "-y", "-ay", name, NULL);
+	return s->pool->active ? 0 : lvm_run(e, "lvchange", "--activate=y", name, NULL);
 }
 
 static int open_all(bool look, struct site *s, struct err *e)

@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/version.h"
+#include "folder.h"
 #include "site-scene.h"
 #include "upgrade/base-make.h"
 #include "upgrade/base-ref.h"
@@ -293,6 +294,34 @@ static void all_problems_are_told_at_once(void **state)
 	check_end(&c);
 }
 
+static void fake_virsh(const char *script)
+{
+	autofree char *path = xasprintf("%s/virsh", folder);
+	struct err e = {0};
+
+	assert_ok(file_replace(path, script, strlen(script), 0755, &e), e);
+}
+
+static void machines_are_those_that_run(void **state)
+{
+	autofree char *before = xstrdup(getenv("PATH"));
+	autofree char *with = xasprintf("%s:%s", folder, before);
+	autostrv machines = {0};
+	struct err e = {0};
+
+	(void)state;
+	assert_int_equal(setenv("PATH", with, 1), 0);
+	/* As without libvirtd. */
+	fake_virsh("#!/bin/sh\necho 'error: failed to connect' >&2; exit 1\n");
+	assert_ok(precheck_find_machines(&machines, &e), e);
+	assert_int_equal(machines.count, 0);
+	fake_virsh("#!/bin/sh\ncase $* in *--state-running*) printf 'one\\n two\\n\\n' ;; esac\n");
+	assert_ok(precheck_find_machines(&machines, &e), e);
+	assert_int_equal(machines.count, 2);
+	assert_string_equal(machines.items[1], "two");
+	assert_int_equal(setenv("PATH", before, 1), 0);
+}
+
 static void one_trial_at_a_time(void **state)
 {
 	autosite s = {0};
@@ -480,6 +509,7 @@ int main(void)
 		cmocka_unit_test(versions_and_names_are_judged),
 		cmocka_unit_test(rooms_are_judged_with_numbers),
 		cmocka_unit_test(all_problems_are_told_at_once),
+		cmocka_unit_test(machines_are_those_that_run),
 		cmocka_unit_test(one_trial_at_a_time),
 		cmocka_unit_test(a_rollback_goes_to_what_ran_before),
 		cmocka_unit_test(a_rollback_needs_a_layer_that_boots),
@@ -488,5 +518,5 @@ int main(void)
 		cmocka_unit_test(a_plan_is_shown),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, make_folder, drop_folder);
 }
