@@ -233,6 +233,7 @@ umount $boot
 
 interrupted base
 interrupted merge
+
 # What an upgrade that was killed while it read the new base back leaves.
 manifest=$LAB_WORK/two/lab-2.manifest.json
 lvm lvcreate -y -V 128m --thinpool=pool00 -n lab-2 --addtag=bedplate:new bedplate
