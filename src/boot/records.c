@@ -77,6 +77,16 @@ int record_drop(int boot_fd, const char *name, struct err *e)
 	return boot_sync(boot_fd, e);
 }
 
+int records_clear(int boot_fd, struct err *e)
+{
+	static const char *const names[] = {JOURNAL_PATH, HISTORY_PATH, FAILED_PATH};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(names); i++)
+		r = record_drop(boot_fd, names[i], e);
+	return r;
+}
+
 int record_object(const char *text, size_t len, json_t **out, struct err *e)
 {
 	json_error_t why;

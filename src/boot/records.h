@@ -80,5 +80,8 @@ int failed_read(int boot_fd, struct failed_versions *out, struct err *e) MUST_CH
 int failed_add(int boot_fd, const struct failed_version *v, struct err *e) MUST_CHECK;
 int failed_remove(int boot_fd, const char *root_hash, struct err *e) MUST_CHECK;
 
+/* All of them, of a node that is no more. */
+int records_clear(int boot_fd, struct err *e) MUST_CHECK;
+
 const char *operation_name(enum operation o);
 const char *step_name(enum step s);

@@ -18,6 +18,7 @@
 #include "liveimg/booted.h"
 #include "liveimg/memory.h"
 #include "sys/chroot.h"
+#include "upgrade/base-view.h"
 #include "upgrade/site-lock.h"
 #include "upgrade/site.h"
 
@@ -356,6 +357,8 @@ static int run_mode(struct install *in, enum install_end *end, struct err *e)
 
 	if (r == 0)
 		r = target_drop_leftovers(e);
+	/* Also of an upgrade: what has a base open is in the way of its removal. */
+	base_view_drop_leftovers();
 	if (r == 0)
 		r = cmd_line_read(&in->cmd_line, e);
 	if (r < 0)

@@ -14,6 +14,7 @@
 #include "boot/entry.h"
 #include "boot/grubenv.h"
 #include "boot/loader.h"
+#include "boot/records.h"
 #include "image/entry-files.h"
 #include "image/image.h"
 #include "install/run.h"
@@ -88,8 +89,8 @@ static int boot_conf(struct install *in, const char *key, char **value, struct e
 	return 0;
 }
 
-/* What an earlier node left on a /boot that is kept has no layer any more. */
-static int remove_old_entries(const struct install *in, struct err *e)
+/* What an earlier node left on a /boot that is kept: neither its layers nor what became of them. */
+static int remove_old_node(const struct install *in, struct err *e)
 {
 	int boot_fd = target_boot_fd(in->target);
 	autobootentries old = {0};
@@ -97,7 +98,7 @@ static int remove_old_entries(const struct install *in, struct err *e)
 
 	for (size_t i = 0; r == 0 && i < old.count; i++)
 		r = boot_entry_remove(boot_fd, old.items[i].layer, e);
-	return r;
+	return r == 0 ? records_clear(boot_fd, e) : r;
 }
 
 static int write_manifest(const struct install *in, struct err *e)
@@ -123,7 +124,7 @@ static int write_entry(struct install *in, const char *cmd_line, struct err *e)
 		.cmd_line = xstrdup(cmd_line),
 	};
 	int boot_fd = target_boot_fd(in->target);
-	int r = remove_old_entries(in, e);
+	int r = remove_old_node(in, e);
 
 	/* The image's own /boot: in the new root the node's is mounted over it. */
 	if (r == 0)

@@ -132,11 +132,13 @@ const struct cli_command cmd_upgrade = {
 	.args = "[SOURCE]",
 	.summary = "Upgrade the node to another image",
 	.details =
-		"SOURCE is an image, a folder or medium with one, an ISO, a stick, a URL, or '-' for\n"
-		"standard input; without it, the image that this live system was started from.\n\n"
-		"Everything is checked before anything is changed.  The running system stays as it\n"
-		"is; the new layer is tried at the next boot, and the old one comes back when it\n"
-		"is not found good.\n",
+		"SOURCE is an image, a folder or medium with one, an ISO, a stick, a URL, or '-'\n"
+		"for standard input; without it, the image that this live system was started\n"
+		"from.\n\n"
+		"for standard input; without it, the image that this live system was started from.\n\n"
+		"Everything is checked before anything is changed.  The running system stays as\n"
+		"it is; the new layer is tried at the next boot, and the old one comes back when\n"
+		"it is not found good.\n",
 	.opts = opts,
 	.opt_count = ARRAY_LEN(opts),
 	.opts_size = sizeof(struct options),

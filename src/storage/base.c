@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "base/interrupt.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "base/xalloc.h"
@@ -92,8 +93,10 @@ int base_open(const char *vg, const char *base, const struct base_verity *v,
 	if (r == 0)
 		return 0;
 	struct err ignored;
+	interrupt_defer();
 	if (lvm_run(&ignored, "lvchange", "--activate=n", lv, NULL) < 0)
 		log_debug("%s", ignored.msg);
+	interrupt_resume();
 	return err_wrap(e, r, "base '%s'", base);
 }
 
@@ -102,9 +105,11 @@ int base_close(const char *vg, const char *base, const char *mapper_name, struct
 	autofree char *lv = xasprintf("%s/%s", vg, base);
 	int r = check_names(vg, base, e);
 
+	interrupt_defer();
 	if (r == 0)
 		r = verity_close(mapper_name, e);
 	if (r == 0 || r == -ENODEV)
 		r = lvm_run(e, "lvchange", "--activate=n", lv, NULL);
+	interrupt_resume();
 	return r < 0 ? err_wrap(e, r, "base '%s'", base) : 0;
 }

@@ -65,7 +65,7 @@ static char *column_or_null(const json_t *row, const char *name)
 	return *value ? xstrdup(value) : NULL;
 }
 
-static uint64_t column_bytes(const json_t *row, const char *name)
+static uint64_t column_number(const json_t *row, const char *name)
 {
 	return strtoumax(column(row, name), NULL, 10);
 }
@@ -101,7 +101,7 @@ static void add_lv(struct lvm_report *r, const char *vg, const json_t *row)
 		.path = xasprintf("/dev/%s/%s", vg, name),
 		.pool = column_or_null(row, "pool_lv"),
 		.origin = column_or_null(row, "origin"),
-		.size_bytes = column_bytes(row, "lv_size"),
+		.size_bytes = column_number(row, "lv_size"),
 		.is_pool = strstr(layout, "thin") && strstr(layout, "pool"),
 		.is_thin = strstr(layout, "thin") && strstr(layout, "sparse"),
 		.active = column_is(row, "lv_active", "active"),
@@ -109,7 +109,7 @@ static void add_lv(struct lvm_report *r, const char *vg, const json_t *row)
 		.skips_activation = column_is(row, "lv_skip_activation", "1"),
 		.data_percent = column_percent(row, "data_percent"),
 		.metadata_percent = column_percent(row, "metadata_percent"),
-		.metadata_bytes = column_bytes(row, "lv_metadata_size"),
+		.metadata_bytes = column_number(row, "lv_metadata_size"),
 		.error_if_full = column_is(row, "lv_when_full", "error"),
 		.profile = column_or_null(row, "lv_profile"),
 		.health = xstrdup(column(row, "lv_health_status")),
@@ -120,17 +120,20 @@ static void add_lv(struct lvm_report *r, const char *vg, const json_t *row)
 	r->lvs[r->lv_count++] = lv;
 }
 
-/* What is known of a pool's segment only. */
+/* What is known of the segment only. */
 static void add_segment(struct lvm_report *r, const char *vg, const json_t *row)
 {
 	for (size_t i = 0; i < r->lv_count; i++) {
 		struct lvm_lv *lv = &r->lvs[i];
 
-		if (!lv->is_pool || !str_eq(lv->vg, vg) ||
-			!str_eq(lv->name, column(row, "lv_name")))
+		if (!str_eq(lv->vg, vg) || !str_eq(lv->name, column(row, "lv_name")))
+			continue;
+		lv->transaction_id = column_number(row, "transaction_id");
+		lv->thin_id = column_number(row, "thin_id");
+		if (!lv->is_pool)
 			continue;
 		lv->has_discards = column_is(row, "discards", "passdown");
-		lv->chunk_bytes = column_bytes(row, "chunk_size");
+		lv->chunk_bytes = column_number(row, "chunk_size");
 		lv->monitored = column_is(row, "seg_monitor", "monitored");
 	}
 }
@@ -142,9 +145,9 @@ static void add_vg(struct lvm_report *r, const json_t *report)
 	struct lvm_vg vg = {
 		.name = xstrdup(name),
 		.uuid = xstrdup(column(vg_row, "vg_uuid")),
-		.size_bytes = column_bytes(vg_row, "vg_size"),
-		.free_bytes = column_bytes(vg_row, "vg_free"),
-		.extent_bytes = column_bytes(vg_row, "vg_extent_size"),
+		.size_bytes = column_number(vg_row, "vg_size"),
+		.free_bytes = column_number(vg_row, "vg_free"),
+		.extent_bytes = column_number(vg_row, "vg_extent_size"),
 		.partial = column_is(vg_row, "vg_partial", "1"),
 	};
 	size_t i;
@@ -172,7 +175,8 @@ static int run_report(char **text, struct err *e)
 		"lv_skip_activation,lv_health_status,data_percent,metadata_percent,"
 		"lv_metadata_size,lv_profile,lv_when_full",
 		NULL);
-	cmd_add(&c, "--configreport=seg", "-o", "lv_name,discards,seg_monitor,chunk_size", NULL);
+	cmd_add(&c, "--configreport=seg", "-o",
+		"lv_name,discards,seg_monitor,chunk_size,transaction_id,thin_id", NULL);
 	cmd_add(&c, "--configreport=pvseg", "-o", "pvseg_start", NULL);
 	return cmd_output(&c, text, e);
 }

@@ -43,6 +43,8 @@ struct lvm_lv {
 	uint64_t metadata_bytes; /* pool */
 	uint64_t chunk_bytes;    /* pool */
 	bool monitored;          /* pool: by dmeventd */
+	uint64_t transaction_id; /* pool: the last; thin: the one before that which makes it */
+	uint64_t thin_id;        /* thin */
 	char *profile;           /* of its metadata, or NULL */
 	char *health;            /* "" when well; else lvm's words: "failed", "out_of_data" */
 };

@@ -28,7 +28,7 @@ static bool is_pool(const struct inv_lv *lv)
 static bool is_ours(const struct inv_lv *lv)
 {
 	static const char *const tags[] = {
-		LVM_TAG_BASE, LVM_TAG_LAYER, LVM_TAG_VOLUME, LVM_TAG_SNAPSHOT};
+		LVM_TAG_BASE, LVM_TAG_LAYER, LVM_TAG_VOLUME, LVM_TAG_SNAPSHOT, LVM_TAG_NEW};
 
 	for (size_t i = 0; i < ARRAY_LEN(tags); i++)
 		if (inventory_has_tag(&lv->tags, tags[i]))

@@ -180,6 +180,60 @@ static int send(const char *device, const char *message, struct err *e)
 	return cmd_run(&c, e);
 }
 
+/* Asked for by LVM, and as far as the pool has counted not made. */
+static const struct lvm_lv *find_pending(
+	const struct lvm_report *lvm, const struct lvm_lv *pool, uint64_t counted)
+{
+	for (size_t i = 0; i < lvm->lv_count; i++) {
+		const struct lvm_lv *lv = &lvm->lvs[i];
+
+		if (str_eq(lv->vg, pool->vg) && lv->is_thin && lv->pool &&
+			str_eq(lv->pool, pool->name) && lv->transaction_id == counted &&
+			lvm_has_tag(&lv->tags, LVM_TAG_NEW))
+			return lv;
+	}
+	return NULL;
+}
+
+static int drop_pending(const struct pool_device *d, const struct lvm_lv *lv, struct err *e)
+{
+	autofree char *path = xasprintf("%s/%s", lv->vg, lv->name);
+	autofree char *message = xasprintf("delete %" PRIu64, lv->thin_id);
+	struct err own = {0};
+	int r = lvm_run(e, "lvchange", "--activate=n", path, NULL);
+
+	if (r < 0)
+		return r;
+	/* That it does not exist is as well. */
+	if (send(d->name, message, &own) < 0) {
+		log_debug("%s", own.msg);
+		return 0;
+	}
+	log_info("volume '%s', which was cut off while it was made, is taken out of the pool",
+		lv->name);
+	return 1;
+}
+
+int pool_mend(const struct lvm_report *lvm, const struct lvm_lv *pool, struct err *e)
+{
+	autopooldevice d = {0};
+	autostrv status = {0};
+	int r = find_device(pool->vg, pool->name, &d, e);
+
+	if (r == 0)
+		r = ask_mapper("status", d.name, &status, e);
+	if (r == 0 && status.items[3][0] >= '0' && status.items[3][0] <= '9') {
+		uint64_t counted = strtoumax(status.items[3], NULL, 10);
+		const struct lvm_lv *lv = counted + 1 == pool->transaction_id
+			? find_pending(lvm, pool, counted)
+			: NULL;
+
+		if (lv)
+			r = drop_pending(&d, lv, e);
+	}
+	return r < 0 ? err_wrap(e, r, "thin pool '%s/%s'", pool->vg, pool->name) : r;
+}
+
 static int release(const char *device, struct err *e)
 {
 	interrupt_defer();

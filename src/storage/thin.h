@@ -27,6 +27,12 @@ struct pool_room {
 int pool_room(const char *vg, const char *pool, struct pool_room *out, struct err *e) MUST_CHECK;
 /* thin_check over a snapshot of the pool's metadata while it is in use.  -EBADMSG: it is damaged. */
 int pool_verify(const char *vg, const char *pool, struct err *e) MUST_CHECK;
+/*
+ * The pool makes a volume and then counts the transaction, in two writes of its metadata.  Cut off in
+ * between, LVM asks for the volume again, is told that it exists, and changes nothing in the pool ever
+ * after.  Such a volume, with LVM_TAG_NEW, is taken out of the pool, so that LVM gets on.  1: it was.
+ */
+int pool_mend(const struct lvm_report *lvm, const struct lvm_lv *pool, struct err *e) MUST_CHECK;
 
 /* A new volume, active and writable. */
 int thin_create(const char *vg, const char *pool, const char *name, uint64_t bytes, struct err *e)

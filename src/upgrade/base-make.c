@@ -48,6 +48,21 @@ static int volume_bytes(int fd, uint64_t *out, struct err *e)
 	return 0;
 }
 
+uint64_t base_data_room(const struct pool_room *room)
+{
+	uint64_t left = MIN(LEFT_MAX_BYTES, room->data_bytes / DATA_LEFT_PART);
+
+	left += room->data_used_bytes + room->chunk_bytes;
+	return room->data_bytes > left ? room->data_bytes - left : 0;
+}
+
+uint64_t base_metadata_room(const struct pool_room *room)
+{
+	uint64_t left = room->metadata_used_bytes + room->metadata_bytes / METADATA_LEFT_PART;
+
+	return room->metadata_bytes > left ? room->metadata_bytes - left : 0;
+}
+
 static int refuse(
 	const struct base_job *j, const char *what, uint64_t used, uint64_t has, struct err *e)
 {
@@ -70,15 +85,14 @@ static int look(struct growth *g, uint64_t chunk_bytes, struct err *e)
 	if (room.failed || room.read_only || room.needs_check)
 		return err_set(e, EIO, "thin pool '%s/%s' cannot be written to: %s", j->vg, j->pool,
 			room.failed ? "it has failed" : "its metadata needs repair");
-	uint64_t left = MIN(LEFT_MAX_BYTES, room.data_bytes / DATA_LEFT_PART);
-	uint64_t free_bytes = room.data_bytes - room.data_used_bytes;
-	uint64_t metadata_free = room.metadata_bytes - room.metadata_used_bytes;
-	if (room.out_of_data || free_bytes < left + g->chunk_bytes)
+	uint64_t data_room = base_data_room(&room);
+	if (room.out_of_data || data_room == 0)
 		return refuse(j, "data", room.data_used_bytes, room.data_bytes, e);
-	if (metadata_free < room.metadata_bytes / METADATA_LEFT_PART)
+	if (base_metadata_room(&room) == 0)
 		return refuse(j, "metadata", room.metadata_used_bytes, room.metadata_bytes, e);
 	/* The chunk that is being asked for is part of it. */
-	g->allowed_bytes = chunk_bytes - g->chunk_bytes + MIN(LOOK_BYTES, free_bytes - left);
+	g->allowed_bytes = chunk_bytes - g->chunk_bytes +
+		MIN(LOOK_BYTES, data_room + g->chunk_bytes);
 	return 0;
 }
 

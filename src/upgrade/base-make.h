@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/progress.h"
 #include "liveimg/get.h"
+#include "storage/thin.h"
 
 struct base_job {
 	const char *vg, *pool;
@@ -22,6 +23,10 @@ struct base_cost {
 	uint64_t changed_bytes; /* blocks of 4096 that differ */
 	uint64_t chunk_bytes;   /* chunks of the pool that they are in: what it will grow by */
 };
+
+/* What may be taken of the pool: something is left to the volumes that are in use. */
+uint64_t base_data_room(const struct pool_room *room);
+uint64_t base_metadata_room(const struct pool_room *room);
 
 /*
  * What it will take: reads both whole.  out is exact when `like` does not change meanwhile, which a

@@ -11,6 +11,7 @@
 
 #include "base/cmd.h"
 #include "base/file.h"
+#include "base/interrupt.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 
@@ -49,6 +50,16 @@ static int parse_verity(const char *tag, struct base_verity *out)
 	return 0;
 }
 
+int base_ref_verity(const struct lvm_lv *lv, struct base_verity *out, struct err *e)
+{
+	const char *tag = lvm_tag_value(&lv->tags, LVM_TAG_VERITY);
+
+	if (!tag || parse_verity(tag, out) < 0)
+		return err_set(e, EBADMSG,
+			"base '%s' has no tag " LVM_TAG_VERITY "... that makes sense", lv->name);
+	return 0;
+}
+
 static bool is_of_base(const char *layer, const char *base)
 {
 	size_t len = node_base_len(layer);
@@ -82,16 +93,15 @@ int base_ref_find(const struct node_state *s, const char *name, struct base_ref 
 	if (!b.lv)
 		return err_set(e, ENOENT, "there is no base '%s' on this node", name);
 	b.name = b.lv->name;
-	const char *tag = lvm_tag_value(&b.lv->tags, LVM_TAG_VERITY);
-	if (!tag || parse_verity(tag, &b.verity) < 0)
-		return err_set(e, EBADMSG,
-			"base '%s' has no tag " LVM_TAG_VERITY "... that makes sense", name);
+	int r = base_ref_verity(b.lv, &b.verity, e);
+	if (r < 0)
+		return r;
 	autofree char *hash = find_root_hash(s, &b);
 	if (!hash)
 		return err_set(e, ENOKEY,
 			"nothing says the root hash of base '%s': no layer of it has a boot entry",
 			name);
-	int r = hex_parse(hash, b.root_hash, sizeof(b.root_hash), e);
+	r = hex_parse(hash, b.root_hash, sizeof(b.root_hash), e);
 	if (r < 0)
 		return err_wrap(e, -EBADMSG, "root hash of base '%s'", name);
 	*out = b;
@@ -168,7 +178,10 @@ static int remove_device(const char *mapper_name, struct err *e)
 	autocmd c = {0};
 
 	cmd_add(&c, "dmsetup", "remove", "--retry", mapper_name, NULL);
-	return cmd_run(&c, e);
+	interrupt_defer();
+	int r = cmd_run(&c, e);
+	interrupt_resume();
+	return r;
 }
 
 int base_ref_close(const struct base_ref *b, const char *mapper_name, struct err *e)

@@ -27,6 +27,8 @@ struct base_ref {
  */
 int base_ref_find(const struct node_state *s, const char *name, struct base_ref *out, struct err *e)
 	MUST_CHECK;
+/* Out of the tag of its volume.  -EBADMSG: it has none that makes sense. */
+int base_ref_verity(const struct lvm_lv *lv, struct base_verity *out, struct err *e) MUST_CHECK;
 /*
  * As /dev/mapper/MAPPER-NAME, beside whatever else has it open.  Without correction a damaged block
  * is seen as such.

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "upgrade/base-view.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <jansson.h>
 #include <string.h>
 
@@ -11,40 +9,12 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "liveimg/base-write.h"
 #include "node/state.h"
 #include "sys/verity.h"
 
 #define IMAGE_JSON     "usr/lib/bedplate/image.json"
 #define JSON_MAX_BYTES (64 * KIB)
-#define FEC_ROOTS_MAX  24
-
-static bool take_number(const char **rest, char end, uint64_t *out)
-{
-	char *after;
-
-	if (!isdigit((unsigned char)**rest))
-		return false;
-	errno = 0;
-	*out = strtoumax(*rest, &after, 10);
-	if (errno != 0 || *after != end)
-		return false;
-	*rest = after + 1;
-	return true;
-}
-
-int base_view_verity(const struct lvm_lv *base, struct base_verity *out, struct err *e)
-{
-	const char *rest = lvm_tag_value(&base->tags, LVM_TAG_VERITY);
-	uint64_t roots;
-
-	if (!rest || !take_number(&rest, ':', &out->hash_offset) ||
-		!take_number(&rest, ':', &out->fec_offset) || !take_number(&rest, '\0', &roots) ||
-		roots > FEC_ROOTS_MAX)
-		return err_set(e, EBADMSG,
-			"base '%s' has no tag " LVM_TAG_VERITY "that makes sense", base->name);
-	out->fec_roots = (unsigned)roots;
-	return 0;
-}
 
 /* Of a process that was killed. */
 static int drop_leftover(const char *mapper_name, struct err *e)
@@ -55,20 +25,35 @@ static int drop_leftover(const char *mapper_name, struct err *e)
 	return r == -ENODEV ? 0 : r;
 }
 
-static int open_device(const struct site *s, const uint8_t root_hash[32], const char *mapper_name,
-	struct base_view *v, struct err *e)
+void base_view_drop_leftovers(void)
 {
-	const struct lvm_lv *lv = lvm_find(&s->lvm, LVM_TAG_BASE, v->base);
-	struct base_verity verity;
+	static const char *const names[] = {BASE_VIEW_OLD, BASE_VIEW_NEW, BASE_VERIFY_NAME};
 
-	if (!lv)
-		return err_set(e, ENOENT, "there is no base '%s' in volume group '%s'", v->base,
-			s->vg->name);
-	int r = base_view_verity(lv, &verity, e);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		struct err e = {0};
+
+		if (drop_leftover(names[i], &e) < 0)
+			log_warning("'%s' stays open: %s", names[i], e.msg);
+	}
+	base_ref_drop_leftovers();
+}
+
+static int open_device(const struct site *s, const char *base, const uint8_t root_hash[32],
+	const char *mapper_name, struct base_view *v, struct err *e)
+{
+	struct base_ref *ref = &v->ref;
+
+	ref->lv = lvm_find(&s->lvm, LVM_TAG_BASE, base);
+	if (!ref->lv)
+		return err_set(
+			e, ENOENT, "there is no base '%s' in volume group '%s'", base, s->vg->name);
+	ref->name = ref->lv->name;
+	memcpy(ref->root_hash, root_hash, sizeof(ref->root_hash));
+	int r = base_ref_verity(ref->lv, &ref->verity, e);
 	if (r == 0)
 		r = drop_leftover(mapper_name, e);
 	if (r == 0)
-		r = base_open(v->vg, v->base, &verity, root_hash, mapper_name, e);
+		r = base_ref_open(ref, mapper_name, true, e);
 	if (r == 0)
 		v->mapper = xstrdup(mapper_name);
 	return r;
@@ -100,10 +85,10 @@ static void read_identity(struct base_view *v)
 int base_view_open(const struct site *s, const char *base, const uint8_t root_hash[32],
 	const char *mapper_name, struct base_view *out, struct err *e)
 {
-	autobaseview v = {.vg = xstrdup(s->vg->name), .base = xstrdup(base)};
+	autobaseview v = {0};
 	bool runs = s->running && str_eq(base, s->base) &&
 		file_exists("/dev/mapper/" NODE_VERITY_NAME);
-	int r = runs ? 0 : open_device(s, root_hash, mapper_name, &v, e);
+	int r = runs ? 0 : open_device(s, base, root_hash, mapper_name, &v, e);
 
 	if (r < 0)
 		return r;
@@ -124,11 +109,9 @@ void base_view_fini(struct base_view *v)
 
 	image_free(v->img);
 	interrupt_defer();
-	if (v->mapper && base_close(v->vg, v->base, v->mapper, &e) < 0)
+	if (v->mapper && base_ref_close(&v->ref, v->mapper, &e) < 0)
 		log_debug("%s", e.msg);
 	interrupt_resume();
-	free(v->vg);
-	free(v->base);
 	free(v->mapper);
 	free(v->device);
 	free(v->name);

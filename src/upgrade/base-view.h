@@ -5,15 +5,16 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "image/image.h"
-#include "storage/apply.h"
+#include "upgrade/base-ref.h"
 #include "upgrade/site.h"
 
 #define BASE_VIEW_OLD "bedplate-upgrade-old" /* device-mapper names */
 #define BASE_VIEW_NEW "bedplate-upgrade-new"
 
 struct base_view {
-	char *vg, *base, *mapper; /* mapper NULL: it is the running base, which stays open */
-	char *device;             /* "/dev/mapper/..." */
+	struct base_ref ref; /* of the site's report */
+	char *mapper;        /* NULL: it is the running base, which stays open */
+	char *device;        /* "/dev/mapper/..." */
 	struct image *img;
 	char *name, *version; /* of its image.json; NULL: it has none */
 };
@@ -27,5 +28,5 @@ int base_view_open(const struct site *s, const char *base, const uint8_t root_ha
 void base_view_fini(struct base_view *v);
 #define autobaseview auto_with(base_view_fini) struct base_view
 
-/* Out of the tag of its volume.  -EBADMSG: it has none that makes sense. */
-int base_view_verity(const struct lvm_lv *base, struct base_verity *out, struct err *e) MUST_CHECK;
+/* Close what processes that were killed have left open: only with the lock of the site. */
+void base_view_drop_leftovers(void);

@@ -11,6 +11,7 @@
 #include "boot/records.h"
 #include "liveimg/volume.h"
 #include "sys/chroot.h"
+#include "upgrade/hooks.h"
 #include "upgrade/recover.h"
 #include "upgrade/settings.h"
 #include "upgrade/trial-result.h"
@@ -129,14 +130,28 @@ int upgrade_boot(struct err *e)
 	return r;
 }
 
+/* The upgrade that it ends, not a reset. */
+static void run_hooks(const struct journal *j, const char *layer)
+{
+	const struct hook_event event = {.name = "post-upgrade", .from = j->from, .to = j->to};
+	struct err e = {0};
+
+	if (j->to && str_eq(j->to, layer) && j->operation == OPERATION_UPGRADE)
+		warn_of("hook", hooks_run(&event, &e), &e);
+}
+
 int upgrade_bless(struct err *e)
 {
 	struct settings settings;
 	autosite s = {0};
 	autostrv done = {0};
 	struct err own = {0};
+	autojournal j = {0};
 	int r = site_open(false, &s, e);
 
+	/* It is cleared by what follows. */
+	if (r == 0)
+		warn_of("journal", MIN(journal_read(s.boot_fd, &j, &own), 0), &own);
 	if (r == 0)
 		r = trial_bless(&s, e);
 	if (r != 0)
@@ -149,6 +164,7 @@ int upgrade_bless(struct err *e)
 		r = gc_run(&s, settings.keep, false, &done, &own);
 	warn_of("removing older images", r, &own);
 	log_lines(&done);
+	run_hooks(&j, s.layer);
 	return 0;
 }
 

@@ -107,8 +107,10 @@ static void end_trial(struct site *s, const char *layer)
 static bool remove_volume(const struct site *s, const char *name)
 {
 	struct err e = {0};
+	int r = thin_remove(s->vg->name, name, &e);
 
-	return done(thin_remove(s->vg->name, name, &e), name, &e);
+	/* Somebody else's volume, which was in the way. */
+	return r == -EPERM || done(r, name, &e);
 }
 
 /* Whether grubenv was written when that failed is not known. */

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "boot/cmd-line.h"
+#include "boot/entry-manifest.h"
 #include "image/entry-files.h"
 #include "storage/apply.h"
 #include "storage/thin.h"
@@ -143,6 +144,30 @@ static int make_cmd_line(
 	return 0;
 }
 
+/* For 'nodectl verify'; of a base that was installed without there is none to carry on. */
+static int write_manifest(const struct layer_job *j, struct err *e)
+{
+	const struct liveimg *l = j->image;
+	autobootmanifest old = {0};
+
+	if (l) {
+		const struct boot_manifest m = {
+			.text = l->manifest_text,
+			.len = l->manifest_len,
+			.sig = l->sig,
+			.sig_len = l->sig_len,
+		};
+
+		return boot_manifest_write(j->site->boot_fd, j->layer, &m, e);
+	}
+	int r = boot_manifest_read(j->site->boot_fd, j->site->layer, &old, e);
+	if (r == -ENOENT) {
+		*e = (struct err){0};
+		return 0;
+	}
+	return r < 0 ? r : boot_manifest_write(j->site->boot_fd, j->layer, &old, e);
+}
+
 int layer_make_bootable(const struct layer_job *j, struct progress *p, struct err *e)
 {
 	autobaseview base = {0};
@@ -157,6 +182,8 @@ int layer_make_bootable(const struct layer_job *j, struct progress *p, struct er
 		r = place_open(base.device, "base", false, &place, e);
 	if (r == 0)
 		r = entry_files_write(image_tree(base.img), place.fd, j->site->boot_fd, &entry, e);
+	if (r == 0)
+		r = write_manifest(j, e);
 	if (r == 0)
 		r = progress_advance(p, 1, e);
 	progress_end(p);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/interrupt.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "image/image.h"
@@ -64,10 +65,12 @@ static void release(struct part *p)
 	tree_free(p->tree);
 	image_free(p->image);
 	unmount(p);
+	interrupt_defer();
 	if (p->mapper)
 		complain(base_ref_close(&p->ref, p->mapper, &e), &e);
 	if (p->activated)
 		complain(lvm_run(&e, "lvchange", "--activate=n", p->activated, NULL), &e);
+	interrupt_resume();
 	free(p->name);
 	free(p->mapper);
 	free(p->folder);

@@ -72,13 +72,19 @@ static bool has(const struct manifest *m, const char *name)
 	return false;
 }
 
+/* carrier_mark_tree(): without files, and of the image. */
+static bool is_placeholder(const char *name)
+{
+	return str_ends(name, "-image-update");
+}
+
 void packages_lost(const struct manifest *node, const struct manifest *from,
 	const struct manifest *to, struct strv *out)
 {
 	for (size_t i = 0; i < node->package_count; i++) {
 		const struct manifest_package *p = &node->packages[i];
 
-		if (!has(from, p->name) && !has(to, p->name))
+		if (!has(from, p->name) && !has(to, p->name) && !is_placeholder(p->name))
 			strv_take(out, xasprintf("%s %s", p->name, p->version));
 	}
 }

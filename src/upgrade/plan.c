@@ -105,8 +105,8 @@ static void estimate_pool(struct upgrade_run *u)
 	u->layer_bytes = layer_estimate(&u->site);
 	plan->write_bytes = plan->base_is_there ? 0 : plan->image_bytes;
 	plan->pool_growth_bytes = plan->write_bytes + u->layer_bytes;
-	plan->pool_free_bytes = room->data_bytes - room->data_used_bytes;
-	plan->metadata_free_bytes = room->metadata_bytes - room->metadata_used_bytes;
+	plan->pool_free_bytes = base_data_room(room);
+	plan->metadata_free_bytes = base_metadata_room(room);
 	plan->metadata_growth_bytes = mappings(u, plan->pool_growth_bytes) + METADATA_SLACK;
 }
 
@@ -120,7 +120,8 @@ static int estimate_boot(struct upgrade_run *u, struct err *e)
 	u->plan->boot_free_bytes = (uint64_t)st.f_bavail * st.f_frsize;
 	if (m->kernel_count > 0)
 		u->plan->boot_needed_bytes = m->kernels[0].kernel_bytes +
-			m->kernels[0].initramfs_bytes / 100 * INITRAMFS_PERCENT + BOOT_SLACK;
+			m->kernels[0].initramfs_bytes / 100 * INITRAMFS_PERCENT +
+			u->image.manifest_len + u->image.sig_len + BOOT_SLACK;
 	return 0;
 }
 

@@ -10,8 +10,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "boot/entry-manifest.h"
 #include "node/state.h"
 #include "storage/thin.h"
+#include "upgrade/base-view.h"
 
 static const char *const kinds[] = {
 	[MEND_REMOVE_VOLUME] = "remove-volume",
@@ -46,7 +48,15 @@ char *mend_action_text(const struct mend_action *a)
 /* 1: nothing in it that boot_entry_write() has not put there.  0: something else. */
 static int is_bare(int boot_fd, const char *name, struct err *e)
 {
-	static const char *const ours[] = {"bedplate.cfg.new", "initramfs.img", "vmlinuz"};
+	static const char *const ours[] = {
+		"bedplate.cfg.new",
+		"initramfs.img",
+		"vmlinuz",
+		BOOT_MANIFEST,
+		BOOT_MANIFEST_SIG,
+		BOOT_MANIFEST ".new",
+		BOOT_MANIFEST_SIG ".new",
+	};
 	autofree char *path = NULL;
 	autostrv names = {0};
 	autofd int fd = openat(boot_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -186,6 +196,7 @@ static bool can_wait(const struct site *s, const struct mend_action *a)
 
 int mend_carry_out(struct site *s, const struct mend_plan *plan, struct strv *done, struct err *e)
 {
+	base_view_drop_leftovers();
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct mend_action *a = &plan->items[i];
 		autofree char *text = mend_action_text(a);

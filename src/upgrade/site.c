@@ -19,6 +19,7 @@
 #include "liveimg/booted.h"
 #include "liveimg/volume.h"
 #include "node/state.h"
+#include "storage/thin.h"
 #include "sys/chroot.h"
 #include "upgrade/newest.h"
 #include "upgrade/site-lock.h"
@@ -225,6 +226,15 @@ static int activate_pool(const struct site *s, struct err *e)
 	return s->pool->active ? 0 : lvm_run(e, "lvchange", "--activate=y", name, NULL);
 }
 
+/* Without it nothing in the pool can be changed, but what is there can be used. */
+static void mend_pool(const struct site *s)
+{
+	struct err e = {0};
+
+	if (pool_mend(&s->lvm, s->pool, &e) < 0)
+		log_warning("%s", e.msg);
+}
+
 static int open_all(bool look, struct site *s, struct err *e)
 {
 	int r = find_running(look, &s->layer, e);
@@ -245,6 +255,8 @@ static int open_all(bool look, struct site *s, struct err *e)
 		r = activate_pool(s, e);
 	if (r < 0)
 		return r;
+	if (!look)
+		mend_pool(s);
 	s->base = xstrndup(s->layer, node_base_len(s->layer));
 	return 0;
 }

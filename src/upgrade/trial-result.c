@@ -93,6 +93,30 @@ static bool is_recorded(const struct site *s, const char *layer)
 	return false;
 }
 
+/* Whoever gave up on it has said why. */
+static bool is_known(const struct site *s, const char *layer)
+{
+	autohistory h = {0};
+	struct err e = {0};
+
+	if (is_recorded(s, layer))
+		return true;
+	shrug(history_read(s->boot_fd, &h, &e), &e);
+	const struct transition *last = h.count > 0 ? &h.items[h.count - 1] : NULL;
+	return last && str_eq(last->to, layer) && str_eq(last->result, "failed");
+}
+
+/* A layer that was reset is of an image that was good: the image has not failed. */
+static bool is_reset(const struct site *s, const char *layer)
+{
+	autojournal j = {0};
+	struct err e = {0};
+	int r = journal_read(s->boot_fd, &j, &e);
+
+	shrug(r, &e);
+	return r == 1 && j.operation == OPERATION_RESET && str_eq(j.to, layer);
+}
+
 /* "NAME-VERSION+N": a version begins with a digit, and a name need not be without dashes. */
 static void split_layer(const char *layer, char **name, char **version)
 {
@@ -115,6 +139,8 @@ static void add_failed(const struct site *s, const char *layer, const char *why)
 	struct failed_version v = {.layer = whose, .why = reason, .time = time(NULL)};
 	struct err e = {0};
 
+	if (is_reset(s, layer))
+		return;
 	if (!find_hash(s, layer, v.root_hash)) {
 		log_warning("the boot entry of layer '%s' has no root hash to remember", layer);
 		return;
@@ -174,8 +200,7 @@ int trial_take_note(const struct site *s, unsigned tries, struct err *e)
 	autofree char *why = s->choice.tries > 0
 		? xasprintf("layer '%s' was booted instead", s->layer)
 		: xasprintf("it did not come up within %u %s", tries, tries == 1 ? "try" : "tries");
-	/* Whoever gave up on it has said why. */
-	if (!is_recorded(s, trial)) {
+	if (!is_known(s, trial)) {
 		add_failed(s, trial, why);
 		add_history(s, trial, "failed", why);
 	}

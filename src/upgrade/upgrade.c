@@ -19,8 +19,6 @@
 
 #define DOWNLOADS      "/var/lib/bedplate/download"
 #define LIVE_DOWNLOADS "/run/bedplate/upgrade"
-/* Of the pool that stays free whatever the new base turns out to take. */
-#define POOL_RESERVE (64 * MIB)
 
 static void run_fini(struct upgrade_run *u)
 {
@@ -59,7 +57,6 @@ static int get_image(struct upgrade_run *u, struct err *e)
 static int make_base(struct upgrade_run *u, struct journal *j, struct err *e)
 {
 	const struct upgrade_plan *plan = u->plan;
-	uint64_t keep = u->layer_bytes + POOL_RESERVE;
 	const struct base_job job = {
 		.vg = u->site.vg->name,
 		.pool = u->site.pool->name,
@@ -67,7 +64,9 @@ static int make_base(struct upgrade_run *u, struct journal *j, struct err *e)
 		.like = u->site.base,
 		.image = &u->image,
 		/* 0 would be no limit. */
-		.limit_bytes = plan->pool_free_bytes > keep ? plan->pool_free_bytes - keep : 1,
+		.limit_bytes = plan->pool_free_bytes > u->layer_bytes
+			? plan->pool_free_bytes - u->layer_bytes
+			: 1,
 	};
 	struct base_cost cost = {0};
 
@@ -178,6 +177,8 @@ static int run(struct upgrade_run *u, struct err *e)
 		r = get_image(u, e);
 	if (r == 0)
 		r = plan_make(u, e);
+	if (r == 0 && u->plan->already)
+		liveimg_drop_download(&u->image);
 	if (r < 0 || u->plan->already)
 		return r;
 	if (u->spec->plan_only || !u->spec->yes)

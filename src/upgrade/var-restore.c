@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "upgrade/var-restore.h"
 
+#include "base/interrupt.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "storage/thin.h"
@@ -62,10 +63,12 @@ static int bring_back(const struct lvm_lv *var, const struct lvm_lv *snapshot, s
 
 	if (r < 0)
 		return err_set(e, EBUSY, "'%s' is in use: %s", volume, own.msg);
+	interrupt_defer();
 	r = lvm_run(e, "lvconvert", "--merge", from, NULL);
 	/* Without it there is no /var at all, whatever became of the merge. */
 	if (lvm_run(&own, "lvchange", "--ignoreactivationskip", "--activate=y", volume, NULL) < 0)
 		log_warning("activating '%s': %s", volume, own.msg);
+	interrupt_resume();
 	return r;
 }
 

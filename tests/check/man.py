@@ -27,7 +27,6 @@ NODECTL_PAGES |= dict.fromkeys(["recover", "gc", "history"], "nodectl-recover")
 NODECTL_PAGES |= dict.fromkeys(
     ["upgrade", "activate", "rollback", "factory-reset"], "nodectl-upgrade"
 )
-)
 
 folder, program = pathlib.Path(sys.argv[1]), sys.argv[2]
 name = pathlib.Path(program).name

@@ -55,6 +55,13 @@ rm "$work/flipped/image.img"
 cp "$work/two/lab-2.squashfs.img" "$work/flipped/image.img"
 printf x | dd of="$work/flipped/image.img" bs=1 seek=500000 conv=notrunc status=none
 
+for name in ours theirs; do
+	openssl req -x509 -newkey rsa:2048 -nodes -keyout "$work/$name.key" -out "$work/$name.pem" -days 30 \
+		-subj "/CN=$name" 2>/dev/null
+	openssl cms -sign -binary -outform DER -in "$work/two/lab-2.manifest.json" -out "$work/$name.sig" \
+		-signer "$work/$name.pem" -inkey "$work/$name.key" -md sha256
+done
+
 cat >"$work/node.ks" <<END
 text
 timezone Etc/UTC --utc
@@ -73,8 +80,9 @@ END
 cat >"$work/guest-lib" <<'END'
 boot=/run/lab-boot
 mkdir -p $boot /run/lab-layer
+# An operation that goes on has it mounted as well, and not read-only.
 with_boot() {
-	mount -t ext4 -o ro /dev/ubda3 $boot
+	mount -t ext4 /dev/ubda3 $boot
 	"$@"
 	umount $boot
 }
@@ -106,8 +114,25 @@ ok() {
 	}
 	cat /run/out /run/err
 }
+# interrupted STAGE: a signal then takes everything back.
+interrupted() {
+	fingerprint >/run/before
+	: >/run/progress
+	"$LAB_NODECTL" upgrade "$two" --allow-unsigned --yes --progress-fd=1 >/run/progress 2>/run/err &
+	pid=$!
+	until grep -q "\"begin\",\"stage\":\"$1\"" /run/progress; do sleep 0.05; done
+	kill -s TERM $pid
+	status=0
+	wait $pid || status=$?
+	cat /run/err
+	[ $status -eq 1 ]
+	grep '^nodectl: .*interrupted by SIGTERM' /run/err
+	fingerprint >/run/after
+	diff /run/before /run/after
+	with_boot [ ! -e $boot/bedplate/journal.json ]
+}
 env_is() {
-	mount -t ext4 -o ro /dev/ubda3 $boot
+	mount -t ext4 /dev/ubda3 $boot
 	grub-editenv $boot/grub/grubenv list | sort >/run/env
 	umount $boot
 	printf '%s\n' "$@" | sort | diff - /run/env
@@ -137,6 +162,13 @@ in_guest --disk="$work/disk" --memory=768 <<'END'
 . "$LAB_WORK/guest-lib"
 two=$LAB_WORK/two/lab-2.squashfs.img
 refused 'nobody is trusted to sign images' upgrade "$two" --yes
+mkdir -p /etc/bedplate/trust.d
+cp "$LAB_WORK/ours.pem" /etc/bedplate/trust.d
+cp "$LAB_WORK/theirs.sig" "$LAB_WORK/two/lab-2.manifest.json.sig"
+refused 'lab-2.manifest.json' upgrade "$two" --allow-unsigned --yes
+rm "$LAB_WORK/two/lab-2.manifest.json.sig"
+refused 'is not signed' upgrade "$two" --yes
+rm /etc/bedplate/trust.d/ours.pem
 refused 'add --yes to upgrade' upgrade "$two" --allow-unsigned
 refused 'is cut off' upgrade "$LAB_WORK/truncated/image.img" --allow-unsigned --yes
 refused 'is damaged' upgrade "$LAB_WORK/flipped/image.img" --allow-unsigned --yes
@@ -199,6 +231,18 @@ mount -t ext4 /dev/ubda3 $boot
 rm $boot/full
 umount $boot
 
+interrupted base
+interrupted merge
+# What an upgrade that was killed while it read the new base back leaves.
+manifest=$LAB_WORK/two/lab-2.manifest.json
+lvm lvcreate -y -V 128m --thinpool=pool00 -n lab-2 --addtag=bedplate:new bedplate
+dd if="$LAB_WORK/rootfs-2.img" of=/dev/bedplate/lab-2 bs=1M conv=fsync status=none
+veritysetup open /dev/bedplate/lab-2 bedplate-verify /dev/bedplate/lab-2 \
+	"$(jq -r .verity.root_hash "$manifest")" --hash-offset="$(jq -r .verity.hash_offset "$manifest")"
+ok recover
+grep "remove volume 'lab-2': it was never completed" /run/out
+[ ! -e /dev/mapper/bedplate-verify ]
+
 used_before=$(used)
 ok upgrade "$two" --allow-unsigned --yes --json
 jq -e '.ok and .result == "trial" and .to == "lab-2+1" and .measured' /run/out
@@ -220,8 +264,9 @@ grep 'hello from the administrator' $upper/etc/motd
 jq -e '.image.version == "2" and .layer == "lab-2+1" and .previous_layer == "lab-1+1" and .unsigned
 	and .layout' $upper/usr/lib/bedplate/factory.json
 umount /run/lab-layer
-mount -t ext4 -o ro /dev/ubda3 $boot
+mount -t ext4 /dev/ubda3 $boot
 cmp "$LAB_WORK/tree/boot/vmlinuz-6.1-lab" $boot/lab-2+1/vmlinuz
+cmp "$LAB_WORK/two/lab-2.manifest.json" $boot/lab-2+1/manifest.json
 grep 'bedplate.layer=lab-2+1 .*lab.image=2.*lab.ks=1' $boot/lab-2+1/bedplate.cfg
 grep 'lab.image=1' $boot/lab-2+1/bedplate.cfg && exit 1
 jq -e '.step == "trial" and .to == "lab-2+1" and .new_base' $boot/bedplate/journal.json
@@ -242,12 +287,18 @@ END
 # Staged and activated; forward and back; factory reset.
 in_guest --disk="$work/disk" --memory=768 <<'END'
 . "$LAB_WORK/guest-lib"
-ok upgrade "$LAB_WORK/two/lab-2.squashfs.img" --allow-unsigned --stage --yes
-grep 'staged lab-2+' /run/out
+mkdir -p /etc/bedplate/trust.d
+cp "$LAB_WORK/ours.pem" /etc/bedplate/trust.d
+cp "$LAB_WORK/ours.sig" "$LAB_WORK/two/lab-2.manifest.json.sig"
+ok upgrade "$LAB_WORK/two/lab-2.squashfs.img" --stage --yes --json
+jq -e '.result == "staged" and .base_is_there and (.signer | test("ours"))' /run/out
 env_is default=lab-1+1
 ok activate --json
 staged=$(jq -r .layer /run/out)
 env_is default=lab-1+1 trial="$staged" tries=3
+mount -t ext4 /dev/ubda3 $boot
+tail -n 1 $boot/bedplate/history.jsonl | jq -e '.result == "trial" and (.unsigned | not) and (.signer | test("ours"))'
+umount $boot
 ok rollback
 ok rollback --to="$staged"
 env_is default="$staged"
@@ -265,6 +316,7 @@ upper=/run/lab-layer/upper
 [ ! -e $upper/etc/both.conf ]
 jq -e '.layer == "lab-1+2" and .image.version == "1"' $upper/usr/lib/bedplate/factory.json
 umount /run/lab-layer
+with_boot cmp "$LAB_WORK/one/lab-1.manifest.json" "$boot/lab-1+2/manifest.json"
 ok rollback
 END
 

@@ -544,7 +544,7 @@ static void some_checks_only(void **state)
 	assert_int_equal(some.count, 2);
 	assert_string_equal(some.groups[0].id, "mounts");
 	assert_int_equal(some.groups[0].count, 1);
-	assert_int_equal(some.groups[1].count, 2);
+	assert_int_equal(some.groups[1].count, 3);
 
 	check_result_fini(&some);
 	strv_fini(&ids);

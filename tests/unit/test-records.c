@@ -171,6 +171,25 @@ static void damaged_journals_are_none(void **state)
 	assert_int_equal(journal_read(boot_fd, &large, &e), 1);
 }
 
+static void a_new_node_begins_without_records(void **state)
+{
+	static const char *const names[] = {JOURNAL_PATH, HISTORY_PATH, FAILED_PATH};
+	struct err e = {0};
+
+	(void)state;
+	assert_ok(records_clear(boot_fd, &e), e);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		assert_ok(record_save(boot_fd, names[i], "x", &e), e);
+	assert_ok(record_save(boot_fd, "other", "x", &e), e);
+	assert_ok(records_clear(boot_fd, &e), e);
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		autofree char *path = xasprintf(RECORDS_FOLDER "/%s", names[i]);
+
+		assert_false(is_there(path));
+	}
+	assert_true(is_there(RECORDS_FOLDER "/other"));
+}
+
 static void what_is_no_file_is_no_journal(void **state)
 {
 	struct err e = {0};
@@ -540,6 +559,7 @@ int main(void)
 		IN_FOLDER(journal_is_read_as_it_was_written),
 		IN_FOLDER(each_step_has_its_word),
 		IN_FOLDER(damaged_journals_are_none),
+		IN_FOLDER(a_new_node_begins_without_records),
 		IN_FOLDER(what_is_no_file_is_no_journal),
 		IN_FOLDER(history_grows_and_keeps_its_order),
 		IN_FOLDER(damaged_lines_are_left_out_and_others_stay),

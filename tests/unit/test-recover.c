@@ -3,9 +3,11 @@
  * Every state that an operation can be cut off in, and many that nothing leads to: what recovery plans
  * is done to a model, wholly and cut off after each action, and the result has to be consistent.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "folder.h"
 #include "node/state.h"
 #include "site-scene.h"
 #include "upgrade/newest.h"
@@ -675,13 +677,50 @@ static void an_image_keeps_as_many_layers(void **state)
 	check_gc(&m, 1, "entry:n-1+4 n-1+4 entry:n-1+3 n-1+3 entry:n-1+1 n-1+1");
 }
 
+static void write_file(const char *in, const char *name)
+{
+	autofree char *path = xasprintf("%s/%s", in, name);
+	struct err e = {0};
+
+	assert_ok(file_replace(path, "x", 1, 0644, &e), e);
+}
+
+/* An entry that was cut off while it was written or removed; one with a file of somebody else stays. */
+static void what_is_left_of_an_entry_goes(void **state)
+{
+	static const char *const files[] = {"bedplate.cfg.new", "initramfs.img", "vmlinuz",
+		"manifest.json", "manifest.json.sig", "manifest.json.new", "manifest.json.sig.new"};
+	autofree char *left = xasprintf("%s/" NEW, folder);
+	autofree char *foreign = xasprintf("%s/" GONE, folder);
+	automodel m = {0};
+	automendplan plan = {0};
+	struct err e = {0};
+
+	(void)state;
+	scene_begin(&m.s);
+	add_old(&m, OLD_WHOLE);
+	m.s.choice.default_layer = xstrdup(OLD);
+	assert_ok(file_make_folder(left, 0700, &e), e);
+	assert_ok(file_make_folder(foreign, 0700, &e), e);
+	for (size_t i = 0; i < ARRAY_LEN(files); i++)
+		write_file(left, files[i]);
+	write_file(foreign, "vmlinuz");
+	write_file(foreign, "notes");
+	m.s.boot_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_ok(recover_decide(&m.s, &plan, &e), e);
+	assert_int_equal(plan.count, 1);
+	assert_int_equal(plan.items[0].kind, MEND_REMOVE_FOLDER);
+	assert_string_equal(plan.items[0].what, NEW);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_state_is_mended),
 		cmocka_unit_test(what_is_old_goes_first),
 		cmocka_unit_test(an_image_keeps_as_many_layers),
+		cmocka_unit_test(what_is_left_of_an_entry_goes),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, make_folder, drop_folder);
 }

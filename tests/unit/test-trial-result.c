@@ -202,6 +202,29 @@ static void bad_trial_is_given_up(void **state)
 	assert_int_equal(trial_take_note(&after, 3, &e), 0);
 }
 
+/* Its image is the one that ran before, and ran well. */
+static void reset_is_no_fault_of_the_image(void **state)
+{
+	struct journal j = {.operation = OPERATION_RESET,
+		.step = STEP_TRIAL,
+		.from = (char[]){"node-1+1"},
+		.to = (char[]){"my-node-2-beta+1"},
+		.base = (char[]){"my-node-2-beta"},
+		.started = 1790000000};
+	autotestsite s = {0}, next = {0};
+	struct err e = {0};
+
+	(void)state;
+	assert_ok(journal_write(boot_fd, &j, &e), e);
+	open_site("my-node-2-beta+1", &s);
+	assert_ok(trial_unbless(&s, "x", &e), e);
+	assert_failed(0, NULL);
+	open_site("node-1+1", &next);
+	assert_int_equal(trial_take_note(&next, 3, &e), 1);
+	assert_failed(0, NULL);
+	assert_history(1, "factory-reset node-1+1 > my-node-2-beta+1 failed x");
+}
+
 static void trial_that_never_came_up(void **state)
 {
 	static const char why[] = "it did not come up within 3 tries";
@@ -295,6 +318,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(good_trial_becomes_default, begin, end),
 		cmocka_unit_test_setup_teardown(others_are_not_blessed, begin, end),
 		cmocka_unit_test_setup_teardown(bad_trial_is_given_up, begin, end),
+		cmocka_unit_test_setup_teardown(reset_is_no_fault_of_the_image, begin, end),
 		cmocka_unit_test_setup_teardown(trial_that_never_came_up, begin, end),
 		cmocka_unit_test_setup_teardown(somebody_chose_another, begin, end),
 		cmocka_unit_test_setup_teardown(second_chance, begin, end),

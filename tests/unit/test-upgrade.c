@@ -5,8 +5,10 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/version.h"
+#include "folder.h"
 #include "site-scene.h"
-#include "upgrade/base-view.h"
+#include "upgrade/base-make.h"
+#include "upgrade/base-ref.h"
 #include "upgrade/layer-fresh.h"
 #include "upgrade/packages-diff.h"
 #include "upgrade/precheck.h"
@@ -135,6 +137,7 @@ static void packages_are_compared(void **state)
 	add_package(&node, "c", "1");
 	add_package(&node, "d", "3");
 	add_package(&node, "e", "5");
+	add_package(&node, "n-image-update", "2");
 	packages_lost(&node, &from, &to, &lost);
 	assert_int_equal(lost.count, 1);
 	assert_string_equal(lost.items[0], "e 5");
@@ -291,6 +294,34 @@ static void all_problems_are_told_at_once(void **state)
 	check_end(&c);
 }
 
+static void fake_virsh(const char *script)
+{
+	autofree char *path = xasprintf("%s/virsh", folder);
+	struct err e = {0};
+
+	assert_ok(file_replace(path, script, strlen(script), 0755, &e), e);
+}
+
+static void machines_are_those_that_run(void **state)
+{
+	autofree char *before = xstrdup(getenv("PATH"));
+	autofree char *with = xasprintf("%s:%s", folder, before);
+	autostrv machines = {0};
+	struct err e = {0};
+
+	(void)state;
+	assert_int_equal(setenv("PATH", with, 1), 0);
+	/* As without libvirtd. */
+	fake_virsh("#!/bin/sh\necho 'error: failed to connect' >&2; exit 1\n");
+	assert_ok(precheck_find_machines(&machines, &e), e);
+	assert_int_equal(machines.count, 0);
+	fake_virsh("#!/bin/sh\ncase $* in *--state-running*) printf 'one\\n two\\n\\n' ;; esac\n");
+	assert_ok(precheck_find_machines(&machines, &e), e);
+	assert_int_equal(machines.count, 2);
+	assert_string_equal(machines.items[1], "two");
+	assert_int_equal(setenv("PATH", before, 1), 0);
+}
+
 static void one_trial_at_a_time(void **state)
 {
 	autosite s = {0};
@@ -408,13 +439,36 @@ static void a_base_tells_of_its_hash_tree(void **state)
 		strv_take(&lv.tags,
 			xasprintf(
 				LVM_TAG_VERITY "%s", i < ARRAY_LEN(bad) ? bad[i] : "4096:8192:2"));
-		int r = base_view_verity(&lv, &v, &e);
+		int r = base_ref_verity(&lv, &v, &e);
 		assert_int_equal(r, i < ARRAY_LEN(bad) ? -EBADMSG : 0);
 		strv_fini(&lv.tags);
 	}
 	assert_int_equal(v.hash_offset, 4096);
 	assert_int_equal(v.fec_offset, 8192);
 	assert_int_equal(v.fec_roots, 2);
+}
+
+/* What may be planned with is what base_make() leaves nothing of to take. */
+static void something_of_the_pool_is_left(void **state)
+{
+	struct pool_room room = {
+		.chunk_bytes = 64 * KIB,
+		.data_bytes = 1024 * MIB,
+		.data_used_bytes = 1024 * MIB - 33 * MIB,
+		.metadata_bytes = 16 * MIB,
+		.metadata_used_bytes = 15 * MIB,
+	};
+
+	(void)state;
+	assert_int_equal(base_data_room(&room), MIB - 64 * KIB);
+	assert_int_equal(base_metadata_room(&room), 0);
+	room.data_used_bytes += 2 * MIB;
+	room.metadata_used_bytes -= MIB;
+	assert_int_equal(base_data_room(&room), 0);
+	assert_int_equal(base_metadata_room(&room), MIB);
+	room.data_bytes = 1024 * GIB;
+	assert_int_equal(base_data_room(&room),
+		room.data_bytes - room.data_used_bytes - 64 * MIB - 64 * KIB);
 }
 
 static void a_plan_is_shown(void **state)
@@ -455,12 +509,14 @@ int main(void)
 		cmocka_unit_test(versions_and_names_are_judged),
 		cmocka_unit_test(rooms_are_judged_with_numbers),
 		cmocka_unit_test(all_problems_are_told_at_once),
+		cmocka_unit_test(machines_are_those_that_run),
 		cmocka_unit_test(one_trial_at_a_time),
 		cmocka_unit_test(a_rollback_goes_to_what_ran_before),
 		cmocka_unit_test(a_rollback_needs_a_layer_that_boots),
 		cmocka_unit_test(a_base_tells_of_its_hash_tree),
+		cmocka_unit_test(something_of_the_pool_is_left),
 		cmocka_unit_test(a_plan_is_shown),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, make_folder, drop_folder);
 }

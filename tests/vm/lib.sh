@@ -57,13 +57,36 @@ is() {
 	[ "$1" = "$2" ] || fail "$3 is '$1', expected '$2'"
 }
 
+# serve FOLDER: over http; machines find it at $server_url, what was asked for is in $work/requests.
+serve() {
+	python3 -u -c '
+import functools, http.server, sys
+handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=sys.argv[1])
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+print(server.server_port, flush=True)
+server.serve_forever()
+' "$1" >"$work/port" 2>"$work/requests" &
+	server_pid=$!
+	until [ -s "$work/port" ]; do
+		kill -0 "$server_pid" || fail "no HTTP server: $(cat "$work/requests")"
+		sleep 0.1
+	done
+	server_url=http://10.0.2.2:$(cat "$work/port")
+}
+
 # Machines that a test talks to while it does other things.
 
 # After so many seconds a boot has failed, also on a busy machine without KVM.
 boot_seconds=1200
 vm_pid=
-# A test that fails leaves no machine behind.
-trap '[ -z "$vm_pid" ] || vm_kill 2>/dev/null; rm -rf "$work"' EXIT
+server_pid=
+# A test that fails leaves no machine and no server behind.
+clean_up() {
+	[ -z "$vm_pid" ] || vm_kill 2>/dev/null
+	[ -z "$server_pid" ] || kill "$server_pid" || :
+	rm -rf "$work"
+}
+trap clean_up EXIT
 
 # vm_start OPTION... WHAT: "vm run" in the background.  What it says is in $work/console from here on.
 vm_start() {

@@ -11,22 +11,8 @@ image=$(cat "$work/out")
 
 # The server comes first: the folder names its port.
 mkdir "$work/www"
-python3 -u -c '
-import functools, http.server, sys
-handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=sys.argv[1])
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-print(server.server_port, flush=True)
-server.serve_forever()
-' "$work/www" >"$work/port" 2>"$work/requests" &
-server=$!
-qemu=
-# Under "set -e" a process that is gone already must not become the test's answer.
-trap 'kill $server $qemu 2>/dev/null || :; rm -rf "$work"' EXIT
-until [ -s "$work/port" ]; do
-	kill -0 "$server" || fail "no HTTP server: $(cat "$work/requests")"
-	sleep 0.1
-done
-url=http://10.0.2.2:$(cat "$work/port")/pxe
+serve "$work/www"
+url=$server_url/pxe
 
 expect 0 "$bedplate" media pxe "$image" "$work/www/pxe" --url="$url" \
 	--append=console=ttyS0,115200 --kickstart="$source_dir/tests/vm/install-test.ks"
@@ -40,6 +26,8 @@ timeout 2400 qemu-system-x86_64 -machine q35 -accel tcg,thread=multi -cpu max,-e
 	-netdev "user,id=net,tftp=$work/www/pxe,bootfile=boot.ipxe" \
 	-device virtio-net-pci,netdev=net,bootindex=1 2>"$work/err" &
 qemu=$!
+# Under "set -e" a process that is gone already must not become the test's answer.
+trap 'kill $qemu 2>/dev/null || :; clean_up' EXIT
 wait "$qemu" || fail "QEMU: $(cat "$work/err")"
 grep -aq 'bedplate: installed minimal-test-1 on /dev/vda' "$work/console" ||
 	fail "not installed: $(tail -n 40 "$work/console")"
