@@ -3,7 +3,8 @@
  * The end of a trial boot that comes to none: docs/upgrade.md, "Trial".
  *
  * It is started in the initramfs and lives on in the real root, where storage may hang for good, so
- * it needs nothing but its own locked memory, /proc and /run.
+ * it needs nothing but its own locked memory, /proc and /run.  Its root stays that of the initramfs,
+ * which is empty by then: what it needs later is opened before.
  */
 #include <ctype.h>
 #include <fcntl.h>
@@ -24,9 +25,9 @@
 #define SYNC_SECONDS     10
 #define CMD_LINE_MAX     (64 * KIB)
 
-static bool read_text(const char *path, char *out, size_t room)
+static bool read_text(int folder_fd, const char *path, char *out, size_t room)
 {
-	autofd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	autofd int fd = openat(folder_fd, path, O_RDONLY | O_CLOEXEC);
 	size_t len = 0;
 	ssize_t n = -1;
 
@@ -80,11 +81,12 @@ static long parse_seconds(const char *text)
 }
 
 /* Seconds since power-on; 0: there is none any more. */
-static long deadline(const char *cmd_line)
+static long deadline(int run_fd, const char *cmd_line)
 {
 	char text[32];
 	size_t len;
-	long n = read_text(TRIAL_DEADLINE_PATH, text, sizeof(text)) ? parse_seconds(text) : -1;
+	bool found = read_text(run_fd, TRIAL_DEADLINE_NAME, text, sizeof(text));
+	long n = found ? parse_seconds(text) : -1;
 
 	if (n < 0)
 		n = parse_seconds(find_param(cmd_line, "bedplate.trial_deadline=", &len));
@@ -106,11 +108,9 @@ static void nap(time_t seconds)
 	nanosleep(&t, NULL);
 }
 
-static void say(const char *text)
+static void say(int kmsg_fd, const char *text)
 {
-	autofd int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
-
-	if (fd >= 0 && write(fd, text, strlen(text)) < 0)
+	if (kmsg_fd >= 0 && write(kmsg_fd, text, strlen(text)) < 0)
 		return;
 }
 
@@ -134,9 +134,11 @@ int main(void)
 {
 	static char cmd_line[CMD_LINE_MAX];
 	const struct sched_param priority = {.sched_priority = 1};
+	autofd int run_fd = open(TRIAL_RUN_PATH, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	autofd int kmsg_fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 	long end;
 
-	if (!read_text("/proc/cmdline", cmd_line, sizeof(cmd_line))) {
+	if (!read_text(AT_FDCWD, "/proc/cmdline", cmd_line, sizeof(cmd_line))) {
 		perror("/proc/cmdline");
 		return 1;
 	}
@@ -145,11 +147,12 @@ int main(void)
 	/* Both help in a bad moment and are not needed in any other. */
 	if (mlockall(MCL_CURRENT) < 0 || sched_setscheduler(0, SCHED_RR, &priority) < 0)
 		perror("trial-deadline");
-	while ((end = deadline(cmd_line)) > 0) {
+	while ((end = deadline(run_fd, cmd_line)) > 0) {
 		time_t now = since_power_on();
 
 		if (now >= end) {
-			say("<1>bedplate: this trial has not been found good in time, restarting\n");
+			say(kmsg_fd,
+				"<1>bedplate: this trial has not been found good in time, restarting\n");
 			sync_for_a_while();
 			reboot(RB_AUTOBOOT);
 			perror("reboot");

@@ -3,4 +3,6 @@
 #pragma once
 
 /* Seconds since power-on at which a trial is restarted; "0": it was blessed, or needs no end. */
-#define TRIAL_DEADLINE_PATH "/run/bedplate/trial-deadline"
+#define TRIAL_RUN_PATH      "/run"
+#define TRIAL_DEADLINE_NAME "bedplate/trial-deadline"
+#define TRIAL_DEADLINE_PATH TRIAL_RUN_PATH "/" TRIAL_DEADLINE_NAME

@@ -30,6 +30,16 @@ boot bedplate.layer=n-1+1 bedplate.trial=n-1+1 bedplate.trial_deadline=1
 rm /run/bedplate/trial-deadline
 (sleep 2; echo 0 >/run/bedplate/trial-deadline) &
 boot bedplate.layer=n-1+1 bedplate.trial=n-1+1
+# What is /run when it starts is elsewhere after the switch to the real root.
+mkdir /tmp/moved
+rm /run/bedplate/trial-deadline
+(
+	sleep 2
+	mount --bind /run /tmp/moved
+	mount -t tmpfs none /run
+	echo 0 >/tmp/moved/bedplate/trial-deadline
+) &
+boot bedplate.layer=n-1+1 bedplate.trial=n-1+1
 END
 in_guest <"$work/whole.sh"
 
