@@ -330,14 +330,15 @@ prepare_looks
 only /dev/loop0
 disk=/dev/ubda
 for step in base layer boot commit trial rollback; do
-	phase=upgrade how=recover
+	phase=upgrade how=recover depth=thorough
 	moment="machine ended in $step"
 	case $step in
+	base | trial) depth=again ;;
 	layer | commit) how=boot ;;
 	rollback) phase=to ;;
 	esac
-	look $disk $phase $how again
-	echo "$(cut -d' ' -f1 /proc/uptime) $moment: $boots, $how"
+	look $disk $phase $how $depth
+	echo "$(cut -d' ' -f1 /proc/uptime) $moment: $boots, $how, $depth"
 	disk=/dev/ubd$(echo "${disk#/dev/ubd}" | tr a-e b-f)
 done
 END
