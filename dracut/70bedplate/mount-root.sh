@@ -165,7 +165,11 @@ activate() {
 			[ "$group" != "$vg" ] || set -- "$@" "$vg/$name"
 		done <$run/list
 	fi
-	ran lvm lvchange --nohints --ignoremonitoring --yes -ay -K "$@" || true
+	# A power cut while the metadata of the pool was checked leaves reference counts that are too high.
+	ran lvm lvchange --nohints --ignoremonitoring --yes -ay -K "$@" ||
+		[ -e "/dev/$vg/$base" ] ||
+		ran lvm lvchange --nohints --ignoremonitoring --yes -ay -K --config \
+			'global{thin_check_options=["-q","--ignore-non-fatal-errors"]}' "$@" || true
 	[ -e "/dev/$vg/$base" ] ||
 		fail "base '$vg/$base' cannot be activated: $said" "Is every disk there?"
 	[ -z "$stateless" ] || return 0

@@ -218,12 +218,22 @@ static int choose_layer(struct site *s, struct err *e)
 	return 0;
 }
 
+/* A power cut while the commit checks its metadata leaves reference counts that are too high. */
+#define LENIENT_CHECK                                                                              \
+	"--config=" LVM_CONFIG "global{thin_check_options=[\"-q\",\"--ignore-non-fatal-errors\"]}"
+
 /* Snapshots are made in it, and its room is asked for. */
 static int activate_pool(const struct site *s, struct err *e)
 {
 	autofree char *name = xasprintf("%s/%s", s->vg->name, s->pool->name);
+	struct err strict = {0};
 
-	return s->pool->active ? 0 : lvm_run(e, "lvchange", "--activate=y", name, NULL);
+	if (s->pool->active || lvm_run(&strict, "lvchange", "--activate=y", name, NULL) == 0)
+		return 0;
+	if (lvm_run(e, "lvchange", LENIENT_CHECK, "--activate=y", name, NULL) < 0)
+		return err_set(e, strict.code, "%s", strict.msg);
+	log_warning("thin pool '%s' has blocks that nothing uses: %s", name, strict.msg);
+	return 0;
 }
 
 /* Without it nothing in the pool can be changed, but what is there can be used. */

@@ -110,6 +110,13 @@ as_grub() {
 	boot_files /run/see "$boots" >/run/see/sums 2>/run/mended || wrong "GRUB cannot read what it boots"
 	diff /run/see/sums "$LAB_WORK/sums-$boots" || wrong "GRUB reads another entry of $boots"
 }
+# activate: as the initramfs does.
+activate() {
+	lvm vgchange -q -ay --sysinit bedplate >/run/out 2>&1 ||
+		lvm vgchange -q -ay --sysinit --config \
+			'global{thin_check_options=["-q","--ignore-non-fatal-errors"]}' bedplate >/run/out 2>&1 ||
+		wrong "not all volumes can be used: $(cat /run/out)"
+}
 # allowed PHASE: grubenv is as before or as after, and never goes back.
 allowed() {
 	case $1 in
@@ -130,7 +137,7 @@ mend() {
 		"$nodectl" recover >/run/mended 2>&1 || wrong "recover failed"
 		return
 	fi
-	lvm vgchange -q -ay --sysinit bedplate >/run/mended 2>&1 || wrong "not all volumes can be used"
+	activate
 	param=
 	[ "${state% *}" = "$boots" ] || param=bedplate.trial=$boots
 	echo "bedplate.layer=$boots $param" >/run/cmdline
@@ -162,7 +169,7 @@ inspect() {
 	want=volumes-new
 	[ "$1 $passed" = 'upgrade 0' ] && want=volumes-old || layers="$old $new"
 	diff "$LAB_WORK/$want" /run/volumes || wrong "volumes"
-	[ "$2" = boot ] || lvm vgchange -q -ay --sysinit bedplate >/dev/null || wrong "volumes cannot be used"
+	[ "$2" = boot ] || activate
 	mount -t ext4 -o ro /dev/loop0p3 /run/mnt || wrong "/boot"
 	cp /run/mnt/bedplate/journal.json /run/journal 2>/dev/null || rm -f /run/journal
 	[ "$(choice /run/mnt/grub/grubenv)" = "$state" ] || wrong "mending changed what boots"
@@ -330,14 +337,15 @@ prepare_looks
 only /dev/loop0
 disk=/dev/ubda
 for step in base layer boot commit trial rollback; do
-	phase=upgrade how=recover
+	phase=upgrade how=recover depth=thorough
 	moment="machine ended in $step"
 	case $step in
+	base | trial) depth=again ;;
 	layer | commit) how=boot ;;
 	rollback) phase=to ;;
 	esac
-	look $disk $phase $how again
-	echo "$(cut -d' ' -f1 /proc/uptime) $moment: $boots, $how"
+	look $disk $phase $how $depth
+	echo "$(cut -d' ' -f1 /proc/uptime) $moment: $boots, $how, $depth"
 	disk=/dev/ubd$(echo "${disk#/dev/ubd}" | tr a-e b-f)
 done
 END
