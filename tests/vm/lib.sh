@@ -71,6 +71,7 @@ server.serve_forever()
 		kill -0 "$server_pid" || fail "no HTTP server: $(cat "$work/requests")"
 		sleep 0.1
 	done
+	# shellcheck disable=SC2034 # for the tests
 	server_url=http://10.0.2.2:$(cat "$work/port")
 }
 

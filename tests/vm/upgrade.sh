@@ -45,6 +45,7 @@ settled() {
 	is "$(cat "$work/said")" "$1" "running layer"
 	vm 'systemctl is-system-running --wait || systemctl --failed --no-legend'
 	is "$(tail -n 1 "$work/said")" running "state of the system"
+	# shellcheck disable=SC2016 # for the machine's shell
 	vm 'until [ -z "$(systemctl list-jobs --no-legend)" ]; do sleep 1; done; grub-editenv /boot/grub/grubenv list'
 	is "$(cat "$work/said")" "default=$1" "boot choice"
 	vm 'nodectl check; cat /etc/motd /var/lib/kept'
