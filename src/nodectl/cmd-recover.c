@@ -136,7 +136,6 @@ const struct cli_command cmd_recover = {
 	.name = "recover",
 	.args = "",
 	.summary = "Put right what a cut-off operation left behind",
-	.summary = "Put right what was left behind by what was cut off",
 	.details = "It is also done at each boot and before each upgrade.  What runs, boots by\n"
 		   "default, is tried or staged is never removed, nor what is not nodectl's.\n",
 	.opts = recover_opts,

@@ -426,6 +426,7 @@ static void an_interrupted_download_goes_on_the_next_time(void **state)
 	server.image_breaks = image_len / 2;
 	assert_int_equal(download(&none, &e), -EPROTO);
 	autofree char *path = left_over(&size);
+	assert_non_null(path);
 	assert_int_equal(size, image_len / 2);
 	server.image_breaks = 0;
 	server.ranges = 0;

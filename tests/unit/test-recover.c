@@ -287,7 +287,7 @@ static void apply(struct model *m, const struct mend_action *a)
 		require_that(site_bootable(&m->s, a->what), "settled on", a->what);
 		free(c->default_layer);
 		c->default_layer = xstrdup(a->what);
-		/* fall through */
+		__attribute__((fallthrough));
 	case MEND_END_TRIAL:
 		free(c->trial);
 		c->trial = NULL;
