@@ -135,7 +135,6 @@ const struct cli_command cmd_upgrade = {
 		"SOURCE is an image, a folder or medium with one, an ISO, a stick, a URL, or '-'\n"
 		"for standard input; without it, the image that this live system was started\n"
 		"from.\n\n"
-		"for standard input; without it, the image that this live system was started from.\n\n"
 		"Everything is checked before anything is changed.  The running system stays as\n"
 		"it is; the new layer is tried at the next boot, and the old one comes back when\n"
 		"it is not found good.\n",
