@@ -162,7 +162,11 @@ int carrier_mark_tree(int root_fd, const char *image_name, const char *image_ver
 		"\n",
 		status, gap, head);
 	autofree char *list = xasprintf(DPKG_FOLDER "/info/%s.list", package);
+	autofree char *sums = xasprintf(DPKG_FOLDER "/info/%s.md5sums", package);
 	r = intree_write(root_fd, list, "/.\n", 0644, e);
+	/* "dpkg --audit" misses it otherwise. */
+	if (r == 0)
+		r = intree_write(root_fd, sums, "", 0644, e);
 	return r < 0 ? r : intree_write(root_fd, DPKG_FOLDER "/status", text, 0644, e);
 }
 

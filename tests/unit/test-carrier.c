@@ -86,6 +86,9 @@ static void it_is_in_the_database(void **state)
 				  100, &list, &e),
 			e);
 		assert_string_equal(list, "/.\n");
+		assert_true(
+			faccessat(root_fd, "usr/lib/bedplate/dpkg/info/node-image-update.md5sums",
+				F_OK, 0) == 0);
 		/* It is still a part of /usr, and once is enough. */
 		assert_ok(carrier_mark_tree(root_fd, "node", "1_0", &e), e);
 		autofree char *again = NULL;
