@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/file.h"
 #include "base/xalloc.h"
@@ -12,7 +14,8 @@
 #include "storage/wipe.h"
 #include "sys/partition.h"
 
-#define POOL_PROFILE "bedplate-pool"
+#define POOL_PROFILE    "bedplate-pool"
+#define PARTITION_TRIES 5
 
 struct apply {
 	const struct layout *l;
@@ -215,7 +218,16 @@ static int make_group(struct apply *a, struct err *e)
 		strv_add(&args, l->parts[i].path);
 		a->discarded = wipe_discard(l->parts[i].path) && a->discarded;
 	}
-	return lvm_run_args(&args, e);
+	/* udev reads a table that was written once more, and for that moment its partitions are gone. */
+	int r = -EAGAIN;
+	for (int i = 0; r < 0 && i < PARTITION_TRIES; i++) {
+		partition_settle();
+		r = lvm_run_args(&args, e);
+		if (r == 0 || !strstr(e->msg, "No device found"))
+			break;
+		nanosleep(&(const struct timespec){.tv_sec = 2}, NULL);
+	}
+	return r;
 }
 
 /* The pool goes last, with nothing left in it. */
