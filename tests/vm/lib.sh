@@ -146,6 +146,11 @@ vm() {
 	grep -q '^vm-status 0 ' "$work/vm.text" || fail "in the machine: '$*': $(cat "$work/vm.text")"
 }
 
+# vm_all_up: the system has started, and nothing has failed; else what has.
+vm_all_up() {
+	vm 'systemctl is-system-running --wait || { systemctl status --no-pager -n 30 --state=failed; false; }'
+}
+
 # as_disk FILE DISK: a text file as a disk that a shell or a kickstart can be read from.
 as_disk() {
 	cp "$1" "$2"
