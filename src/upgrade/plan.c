@@ -174,11 +174,18 @@ static int estimate(struct upgrade_run *u, struct err *e)
 	return r;
 }
 
+static int look_for_machines(struct upgrade_run *u, struct err *e)
+{
+	if (u->spec->allow_running_vms || !u->site.running)
+		return 0;
+	return precheck_machines(&u->plan->problems, e);
+}
+
+/* Virtual machines run on until the restart, which neither a plan nor a staged layer comes to. */
 static int judge(struct upgrade_run *u, bool base_differs, struct err *e)
 {
-	const bool asks = !u->spec->allow_running_vms && u->site.running;
+	const bool commits = !u->spec->stage && !u->spec->plan_only;
 	struct err memory = {0};
-	autostrv machines = {0};
 	const struct precheck c = {
 		.spec = u->spec,
 		.plan = u->plan,
@@ -186,17 +193,19 @@ static int judge(struct upgrade_run *u, bool base_differs, struct err *e)
 		.failed = &u->failed,
 		.root_hash = manifest_of(u)->verity.root_hash,
 		.room = &u->room,
-		.machines = &machines,
+		.upgrades_from_min = manifest_of(u)->upgrades_from_min,
+		.upgrades_from_max = manifest_of(u)->upgrades_from_max,
 		.base_differs = base_differs,
 	};
-	int r = asks ? precheck_find_machines(&machines, e) : 0;
+	int r = commits ? look_for_machines(u, e) : 0;
 
 	if (r < 0)
 		return r;
 	precheck_judge(&c, &u->plan->problems);
 	if (memory_check(MEMORY_BYTES, "an upgrade", &memory) < 0)
 		strv_add(&u->plan->problems, memory.msg);
-	return precheck_result(&u->plan->problems, "upgrade", e);
+	r = precheck_result(&u->plan->problems, "upgrade", e);
+	return r < 0 || commits ? r : look_for_machines(u, e);
 }
 
 int plan_make(struct upgrade_run *u, struct err *e)

@@ -220,7 +220,7 @@ static void find_signer(const struct history *h, const char *layer, struct commi
 static int check_staged(
 	const struct site *s, const struct journal *j, bool allow_running_vms, struct err *e)
 {
-	autostrv machines = {0}, problems = {0};
+	autostrv problems = {0};
 	int r = 0;
 
 	if (!lvm_find(&s->lvm, LVM_TAG_LAYER, j->to))
@@ -231,11 +231,8 @@ static int check_staged(
 			"again",
 			j->to, j->from, s->layer);
 	if (!allow_running_vms && s->running)
-		r = precheck_find_machines(&machines, e);
-	if (r < 0)
-		return r;
-	precheck_machines(&machines, &problems);
-	return precheck_result(&problems, "upgrade", e);
+		r = precheck_machines(&problems, e);
+	return r < 0 ? r : precheck_result(&problems, "upgrade", e);
 }
 
 int upgrade_activate(bool allow_running_vms, char **layer, struct err *e)
