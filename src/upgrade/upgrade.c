@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "base/hash.h"
@@ -145,11 +146,11 @@ static int carry_out(struct upgrade_run *u, struct err *e)
 {
 	const struct upgrade_plan *plan = u->plan;
 	const struct hook_event event = {.name = "pre-upgrade", .from = plan->from, .to = plan->to};
-	struct journal j = {
+	autojournal j = {
 		.operation = OPERATION_UPGRADE,
-		.from = plan->from,
-		.to = plan->to,
-		.base = plan->base,
+		.from = xstrdup(plan->from),
+		.to = xstrdup(plan->to),
+		.base = xstrdup(plan->base),
 		.new_base = !plan->base_is_there,
 		.started = time(NULL),
 	};
@@ -262,6 +263,8 @@ int upgrade_activate(bool allow_running_vms, char **layer, struct err *e)
 
 		/* It stays staged. */
 		j.step = STEP_STAGED;
+		free(j.snapshot);
+		j.snapshot = NULL;
 		if (journal_write(s.boot_fd, &j, &own) < 0)
 			log_warning("%s", own.msg);
 		return r;

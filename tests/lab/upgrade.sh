@@ -134,6 +134,10 @@ interrupted() {
 	diff /run/before /run/after
 	with_boot [ ! -e $boot/bedplate/journal.json ]
 }
+snapshots_are() {
+	lvm lvs --noheadings -o lv_name @bedplate:snapshot | tr -d ' ' | sort >/run/snapshots
+	printf '%s\n' "$@" | diff - /run/snapshots
+}
 env_is() {
 	mount -t ext4 /dev/ubda3 $boot
 	grub-editenv $boot/grub/grubenv list | sort >/run/env
@@ -316,6 +320,8 @@ jq -e '.result == "staged" and .base_is_there and (.signer | test("ours"))' /run
 env_is default=lab-1+1
 ok activate --json
 staged=$(jq -r .layer /run/out)
+# The snapshot of the first upgrade went once there was the next one.
+snapshots_are var.lab-1+1.2
 env_is default=lab-1+1 trial="$staged" tries=3
 mount -t ext4 /dev/ubda3 $boot
 tail -n 1 $boot/bedplate/history.jsonl | jq -e '.result == "trial" and (.unsigned | not) and (.signer | test("ours"))'
@@ -328,6 +334,7 @@ env_is default=lab-1+1
 
 ok factory-reset --keep=/etc/motd,network --yes --json
 jq -e '.ok and .result == "trial" and .layer == "lab-1+2"' /run/out
+snapshots_are var.lab-1+1.3 var.lab-2+2
 env_is default=lab-1+1 trial=lab-1+2 tries=3
 mount -t ext4 -o ro /dev/bedplate/lab-1+2 /run/lab-layer
 upper=/run/lab-layer/upper
