@@ -43,7 +43,7 @@ static void text_base(struct strbuf *b, const struct upgrade_plan *u)
 		text_line(b, "Base: %s, %s%s of %s to write", u->base,
 			u->measured ? "" : "at most ", write, image);
 	if (u->seconds > 0)
-		text_line(b, "Time: about %" PRIu64 " s", u->seconds);
+		text_line(b, "Time: up to about %" PRIu64 " min", u->seconds / 60 + 1);
 }
 
 static void text_packages(struct strbuf *b, const struct upgrade_plan *u)

@@ -23,6 +23,11 @@
 #define INITRAMFS_PERCENT 60
 /* A mapping takes 16 bytes, in nodes that are half full in the worst case; twice for a snapshot. */
 #define MAPPING_BYTES 64
+/* Of a slow disk and one slow core, a second: what people wait for should be over earlier. */
+#define READ_BYTES_SECOND      (25 * MIB) /* unpacked, or through dm-verity */
+#define WRITE_BYTES_SECOND     (15 * MIB)
+#define INITRAMFS_BYTES_SECOND (4 * MIB) /* compressed */
+#define OTHER_SECONDS          30        /* merge, snapshots, thin_check, syncs */
 
 static const struct manifest *manifest_of(const struct upgrade_run *u)
 {
@@ -136,6 +141,15 @@ static struct base_job base_job_of(const struct upgrade_run *u)
 	};
 }
 
+uint64_t plan_seconds(const struct upgrade_plan *u, uint64_t measure_seconds)
+{
+	/* Both images are compared, then the new one is read back; measuring has done the first. */
+	uint64_t reading = u->base_is_there ? 0 : 3 * (u->image_bytes / READ_BYTES_SECOND);
+
+	return MAX(reading, 2 * measure_seconds) + u->write_bytes / WRITE_BYTES_SECOND +
+		u->boot_needed_bytes / INITRAMFS_BYTES_SECOND + OTHER_SECONDS;
+}
+
 static int measure_base(struct upgrade_run *u, struct err *e)
 {
 	const struct base_job job = base_job_of(u);
@@ -153,8 +167,7 @@ static int measure_base(struct upgrade_run *u, struct err *e)
 	plan->measured = true;
 	plan->write_bytes = cost.changed_bytes;
 	plan->pool_growth_bytes = cost.chunk_bytes + u->layer_bytes;
-	/* Making it reads both as well, and then the new one once more. */
-	plan->seconds = 2 * (uint64_t)(ended.tv_sec - began.tv_sec) + 1;
+	plan->seconds = plan_seconds(plan, (uint64_t)(ended.tv_sec - began.tv_sec));
 	return 0;
 }
 
@@ -168,6 +181,7 @@ static int estimate(struct upgrade_run *u, struct err *e)
 	if (r < 0)
 		return r;
 	estimate_pool(u);
+	plan->seconds = plan_seconds(plan, 0);
 	if (plan->pool_growth_bytes + plan->image_bytes / 10 > plan->pool_free_bytes &&
 		!u->room.failed)
 		r = measure_base(u, e);

@@ -43,7 +43,7 @@ struct upgrade_plan {
 	uint64_t pool_growth_bytes, pool_free_bytes;
 	uint64_t metadata_growth_bytes, metadata_free_bytes;
 	uint64_t boot_needed_bytes, boot_free_bytes;
-	uint64_t seconds;                /* about; 0: not known */
+	uint64_t seconds;                /* on a slow machine; 0: not known */
 	struct package_changes packages; /* from image to image */
 	struct strv lost_packages;       /* added on this node, not in the new image */
 	struct merge_report merge;

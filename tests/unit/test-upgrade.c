@@ -8,7 +8,7 @@
 #include "folder.h"
 #include "site-scene.h"
 #include "upgrade/base-make.h"
-#include "upgrade/base-ref.h"
+#include "upgrade/base-view.h"
 #include "upgrade/layer-fresh.h"
 #include "upgrade/packages-diff.h"
 #include "upgrade/precheck.h"
@@ -536,6 +536,7 @@ static void a_plan_is_shown(void **state)
 	assert_non_null(strstr(text, "Upgrade: ? ? (n-1+1) -> n 2 (n-2+1)\n"));
 	assert_non_null(strstr(text, "at most 3.0 MiB of 64.0 MiB to write\n"));
 	assert_non_null(strstr(text, "not signed\n"));
+	assert_non_null(strstr(text, "Time: up to about 1 min\n"));
 	assert_non_null(strstr(text, "In the way of booting it:\n  a machine runs\n"));
 	assert_null(strchr(text, '\033'));
 	json_t *json = upgrade_plan_json(&plan);
@@ -548,6 +549,22 @@ static void a_plan_is_shown(void **state)
 		      *third = plan_title("n", "2", "n-2+3");
 	assert_string_equal(first, "n 2");
 	assert_string_equal(third, "n 2 (3)");
+}
+
+static void time_is_not_promised_too_short(void **state)
+{
+	struct upgrade_plan plan = {
+		.image_bytes = 1000 * MIB, .write_bytes = 150 * MIB, .boot_needed_bytes = 40 * MIB};
+	uint64_t seconds = plan_seconds(&plan, 0);
+
+	(void)state;
+	assert_int_equal(seconds, 120 + 10 + 10 + 30);
+	assert_int_equal(plan_seconds(&plan, 60), seconds);
+	/* A machine that is slower than that has shown it. */
+	assert_int_equal(plan_seconds(&plan, 100), seconds + 80);
+	plan.base_is_there = true;
+	plan.write_bytes = 0;
+	assert_int_equal(plan_seconds(&plan, 0), 10 + 30);
 }
 
 int main(void)
@@ -568,6 +585,7 @@ int main(void)
 		cmocka_unit_test(a_base_tells_of_its_hash_tree),
 		cmocka_unit_test(something_of_the_pool_is_left),
 		cmocka_unit_test(a_plan_is_shown),
+		cmocka_unit_test(time_is_not_promised_too_short),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, drop_folder);
