@@ -13,7 +13,7 @@ openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=vendor -days 2 \
 	-keyout "$work/key.pem" -out "$work/cert.pem" 2>"$work/err" || fail "$(cat "$work/err")"
 cat >"$work/two.ks" <<END
 %include $source_dir/tests/vm/minimal-test.ks
-image --name=minimal-test --version=2
+image --name=minimal-test --version=2 --upgrades-from=1..1.9
 %post
 echo 'vendor, version 2' >/etc/vendor-2
 mkdir -p /usr/share/factory/var/lib/vendor-2
