@@ -62,7 +62,8 @@ diff "$work/before" "$work/after" || fail "the dry run of an install has changed
 
 vm nodectl install --kickstart=/root/ks.cfg --yes
 grep -q 'bedplate: installed minimal-test-1 on /dev/vda' "$work/said" || fail "$(cat "$work/said")"
-foreign | diff "$work/foreign" - || fail "the install has changed what is foreign"
+foreign >"$work/foreign.now"
+diff "$work/foreign" "$work/foreign.now" || fail "the install has changed what is foreign"
 vm 'efibootmgr | grep -i bedplate'
 
 # A volume of somebody else in the node's own group.
@@ -75,12 +76,14 @@ fingerprint >"$work/after"
 diff "$work/before" "$work/after" || fail "a dry run has changed a disk"
 
 vm nodectl reinstall --kickstart=/root/ks.cfg --yes
-foreign volume | diff "$work/foreign" - || fail "the reinstall has changed what is foreign"
+foreign volume >"$work/foreign.now"
+diff "$work/foreign" "$work/foreign.now" || fail "the reinstall has changed what is foreign"
 vm 'lvs --noheadings -o lv_tags bedplate | grep -c bedplate:base'
 is "$(tail -n 1 "$work/said")" 1 "number of bases after the reinstall"
 
 vm nodectl uninstall --yes
-foreign volume | diff "$work/foreign" - || fail "the uninstall has changed what is foreign"
+foreign volume >"$work/foreign.now"
+diff "$work/foreign" "$work/foreign.now" || fail "the uninstall has changed what is foreign"
 vm '! lvs --noheadings -o lv_tags | grep -E "bedplate:(base|layer|volume)"'
 vm '! efibootmgr | grep -i bedplate'
 vm '! lsblk -n -o PARTLABEL /dev/vda | grep -E "bedplate-(bios|efi|boot)"'
