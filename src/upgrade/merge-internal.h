@@ -17,7 +17,7 @@
 #include "base/tree.h"
 #include "upgrade/merge.h"
 
-#define MERGE_SUFFIX      ".bedplate-new~"
+#define MERGE_SUFFIX      ".bedplate-new"
 #define MERGE_XATTR_ACL   "system.posix_acl_access"
 #define MERGE_ENTRIES_MAX (4U * 1000 * 1000) /* of one tree */
 #define MERGE_TEXT_MAX    (1 * MIB)          /* of a file that is merged by lines */

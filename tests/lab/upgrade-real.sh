@@ -237,7 +237,7 @@ still 'ACL' sh -c "chroot $root getfacl -cp /etc/iscsi/iscsid.conf | grep -qx us
 still 'deleted file' gone cron.d/e2scrub_all
 still 'lines of both' text_is pair-lines.conf "$(printf 'one of ours\ntwo\nthree\nfour\nfive\nimage = 2')"
 still 'conflict' text_is pair-both.conf 'of the administrator'
-still 'the other side of it' text_is pair-both.conf.bedplate-new~ 'of image 2'
+still 'the other side of it' text_is pair-both.conf.bedplate-new 'of image 2'
 still 'cron' has_line cron.d/backup '30 2 * * * root /usr/local/sbin/backup'
 still 'limits' has_line security/limits.conf '* hard nofile 65536'
 still 'link' [ "$(readlink resolv.conf)" = /run/NetworkManager/resolv.conf ]

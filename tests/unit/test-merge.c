@@ -202,7 +202,7 @@ static void the_kernel_reads_it_the_same_way(void **state)
 	assert_int_equal(umount2(at, 0), 0);
 	assert_ok(r, e);
 	assert_string_equal(seen,
-		"etc/a=x etc/a.bedplate-new~=2 etc/b=v~2~3~n~ etc/d/a=y etc/d/c=1 etc/gone/new=1 "
+		"etc/a=x etc/a.bedplate-new=2 etc/b=v~2~3~n~ etc/d/a=y etc/d/c=1 etc/gone/new=1 "
 		"etc/new=1 etc/t=file opt/p=2|mode=4755,uid=3,cap");
 	scene_close(&s);
 }
@@ -359,7 +359,7 @@ static void check_all_paths(struct tree *const trees[VIEWS], unsigned round)
 	for (size_t i = 0; i < VIEWS; i++)
 		for (size_t k = 0; k < trees[i]->count; k++) {
 			const char *path = trees[i]->entries[k].path;
-			const char *wrong = strstr(path, ".bedplate-new~")
+			const char *wrong = strstr(path, ".bedplate-new")
 				? NULL
 				: what_is_wrong(trees, path);
 
@@ -618,7 +618,7 @@ static void report_is_plain_text(void **state)
 {
 	struct merge_change changes[] = {
 		{MERGE_CONFLICT, (char[]){"/etc/a\n\x1b[1mb"}, (char[]){"changed on both sides"},
-			(char[]){"/etc/a.bedplate-new~"}},
+			(char[]){"/etc/a.bedplate-new"}},
 		{MERGE_OWNER, (char[]){"/usr/bin/x"}, NULL, NULL},
 		{MERGE_KEPT, (char[]){"/etc/\xff"}, NULL, NULL},
 	};
@@ -631,10 +631,10 @@ static void report_is_plain_text(void **state)
 	json_decref(j);
 	assert_string_equal(text,
 		"conflict  /etc/a\\x0a\\x1b[1mb: changed on both sides; the new image's: "
-		"/etc/a.bedplate-new~\n"
+		"/etc/a.bedplate-new\n"
 		"kept      /etc/\xff\n");
 	assert_string_equal(json,
-		"[{\"action\":\"conflict\",\"beside\":\"/etc/a.bedplate-new~\","
+		"[{\"action\":\"conflict\",\"beside\":\"/etc/a.bedplate-new\","
 		"\"path\":\"/etc/a\\n\\u001B[1mb\",\"why\":\"changed on both sides\"},"
 		"{\"action\":\"owner\",\"beside\":null,\"path\":\"/usr/bin/x\",\"why\":null},"
 		"{\"action\":\"kept\",\"beside\":null,\"path\":\"/etc/?\",\"why\":null}]");
