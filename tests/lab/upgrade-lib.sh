@@ -32,6 +32,7 @@ END
 # What the scripts in the guest share.
 cat >"$work/guest-lib" <<'END'
 boot=/run/lab-boot
+with_use=,data_percent
 mkdir -p $boot /run/lab-layer
 # An operation that goes on has it mounted as well, and not read-only.
 with_boot() {
@@ -41,7 +42,7 @@ with_boot() {
 }
 # All that an operation could have changed.
 fingerprint() {
-	lvm lvs --noheadings -o lv_name,lv_tags,lv_size,lv_attr,origin,pool_lv,data_percent bedplate
+	lvm lvs --noheadings -o lv_name,lv_tags,lv_size,lv_attr,origin,pool_lv$with_use bedplate
 	with_boot find $boot -type f ! -name journal.json -exec sha256sum '{}' +
 	ls /dev/mapper | grep -v -e '^bedplate-[^u]' -e '^control$' || :
 	dmsetup ls --target verity
