@@ -359,12 +359,12 @@ rm /var/full
 mkdir -p /etc/bedplate/trust.d
 cp "$LAB_WORK/ours.pem" /etc/bedplate/trust.d
 cp "$LAB_WORK/ours.sig" "$LAB_WORK/two/lab-2.manifest.json.sig"
-today=$(date +%Y-%m-%d)
+today=$(date +%s)
 date -s 2010-02-03
 refused 'not yet valid: the clock of this machine says 2010-02-03' upgrade "$two" --yes
 date -s 2050-02-03
 refused 'has expired: the clock of this machine says 2050-02-03' upgrade "$two" --yes
-date -s "$today"
+date -s "@$today"
 ok upgrade "$two" --stage --yes
 date -s 2010-02-03
 ok activate
@@ -375,7 +375,7 @@ ok rollback
 tail -n 3 /boot/bedplate/history.jsonl | jq -rs 'map(.result) | join(" ")' | grep -x 'staged trial done'
 as_new
 for now in 2050-02-03 2010-02-03; do
-	date -s "$today"
+	date -s "@$today"
 	started upgrade "$two" --yes
 	stopped_at merge
 	date -s $now
