@@ -204,6 +204,7 @@ damaged "base 'node/n-1' cannot be opened through dm-verity: " \
 damaged "base 'node/n-1' has no tag bedplate:verity:" \
 	"lvm lvchange -q -y --deltag bedplate:verity:$((56 << 20)):0:0 node/n-1"
 damaged "layer 'n-1+1' is missing" "lvm lvremove -q -y node/n-1+1"
+# shellcheck disable=SC2016 # of the guest
 metadata='at=$(dmsetup table node-pool00_tmeta | cut -d" " -f5)'
 damaged "base 'node/n-1' cannot be activated: " \
 	"$metadata; lvm vgchange -q -an
