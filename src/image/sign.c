@@ -8,6 +8,7 @@
 #include <openssl/x509_vfy.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/file.h"
 #include "base/xalloc.h"
@@ -219,6 +220,29 @@ static char *signer_name(CMS_ContentInfo *cms)
 	return xstrdup(name);
 }
 
+/* A certificate that is over looks like a clock that is wrong, as after its battery was empty. */
+static int verify_error(struct err *e)
+{
+	static const int of_time[] = {X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED};
+	const char *data = NULL, *why = NULL;
+	time_t now = time(NULL);
+	char date[32] = "?";
+	struct tm tm;
+
+	ERR_peek_last_error_all(NULL, NULL, NULL, &data, NULL);
+	for (size_t i = 0; data && i < ARRAY_LEN(of_time); i++)
+		if (strstr(data, X509_verify_cert_error_string(of_time[i])))
+			why = X509_verify_cert_error_string(of_time[i]);
+	if (!why)
+		return ssl_error(e, EKEYREJECTED, "wrong signature");
+	ERR_clear_error();
+	if (gmtime_r(&now, &tm))
+		strftime(date, sizeof(date), "%Y-%m-%d", &tm);
+	return err_set(e, EKEYREJECTED,
+		"wrong signature: %s: the clock of this machine says %s, set it if that is not today",
+		why, date);
+}
+
 int sign_verify(const void *data, size_t len, const void *sig, size_t sig_len,
 	const struct strv *trust, char **signer, struct err *e)
 {
@@ -239,7 +263,7 @@ int sign_verify(const void *data, size_t len, const void *sig, size_t sig_len,
 	auto_ssl(X509_STORE) store = make_store(certs);
 	/* The anchors may also be the signer's own certificate, left out of the signature. */
 	if (CMS_verify(cms, certs, store, in, NULL, CMS_BINARY | CMS_DETACHED) != 1)
-		return ssl_error(e, EKEYREJECTED, "wrong signature");
+		return verify_error(e);
 	if (signer)
 		*signer = signer_name(cms);
 	return 0;

@@ -129,6 +129,11 @@ static int download(struct get_job *j, const char *url, int fd, struct err *e)
 			r = get_compare_digest(j, public, got, &own);
 		if (r == 0)
 			return 0;
+		if (r == -ENOSPC && j->out->download)
+			return err_set(e, ENOSPC,
+				"no room for the rest of the image in '%s': make some, the download then "
+				"goes on where it stopped",
+				j->out->download);
 		if (r != -EBADMSG || !resumed)
 			return err_set(e, -r, "%s", own.msg);
 		log_warning("%s; downloading it from the start", own.msg);
@@ -204,10 +209,11 @@ static int spool(struct get_job *j, int fd, uint8_t sha256[SHA256_BYTES], struct
 				" bytes of the manifest",
 				size);
 		r = io_pwrite(fd, buf, n, done, e);
+		if (r < 0)
+			return err_wrap(e, r, "standard input into '%s'", j->spec->folder);
 		done += n;
 		sha256_add(h, buf, n);
-		if (r == 0)
-			r = progress_advance(j->p, done, e);
+		r = progress_advance(j->p, done, e);
 		if (r < 0)
 			return r;
 	}

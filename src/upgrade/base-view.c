@@ -236,17 +236,21 @@ static int drop_leftover(const char *mapper_name, struct err *e)
 	return r == -ENODEV ? 0 : r;
 }
 
-void base_view_drop_leftovers(void)
+bool base_view_drop_leftovers(void)
 {
 	static const char *const names[] = {BASE_VIEW_OLD, BASE_VIEW_NEW, BASE_VERIFY_NAME};
+	bool found = false;
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		autofree char *path = xasprintf("/dev/mapper/%s", names[i]);
 		struct err e = {0};
 
+		found = file_exists(path) || found;
 		if (drop_leftover(names[i], &e) < 0)
 			log_warning("'%s' stays open: %s", names[i], e.msg);
 	}
 	base_ref_drop_leftovers();
+	return found;
 }
 
 static int open_device(const struct site *s, const char *base, const uint8_t root_hash[32],

@@ -76,3 +76,5 @@ void base_view_fini(struct base_view *v);
 
 /* Close what processes that were killed have left under any name: only with the lock of the site. */
 void base_view_drop_leftovers(void);
+/* Close what processes that were killed have left open: only with the lock of the site.  true: some had. */
+bool base_view_drop_leftovers(void);

@@ -197,9 +197,29 @@ static bool can_wait(const struct site *s, const struct mend_action *a)
 	return true;
 }
 
+/* A base that nothing runs from is active only as long as it is read. */
+static void rest_bases(const struct site *s)
+{
+	for (size_t i = 0; i < s->lvm.lv_count; i++) {
+		const struct lvm_lv *lv = &s->lvm.lvs[i];
+		struct err e = {0};
+
+		if (!lv->active || !str_eq(lv->vg, s->vg->name) ||
+			!lvm_has_tag(&lv->tags, LVM_TAG_BASE) ||
+			(s->running && str_eq(lv->name, s->base)))
+			continue;
+		autofree char *path = xasprintf("%s/%s", lv->vg, lv->name);
+		if (lvm_run(&e, "lvchange", "--activate=n", path, NULL) < 0)
+			log_debug("%s", e.msg);
+	}
+}
+
 int mend_carry_out(struct site *s, const struct mend_plan *plan, struct strv *done, struct err *e)
 {
-	base_view_drop_leftovers();
+	const bool was_killed = base_view_drop_leftovers();
+
+	if (was_killed)
+		rest_bases(s);
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct mend_action *a = &plan->items[i];
 		autofree char *text = mend_action_text(a);
@@ -216,7 +236,7 @@ int mend_carry_out(struct site *s, const struct mend_plan *plan, struct strv *do
 		if (done)
 			strv_add(done, text);
 	}
-	return plan->count > 0 ? site_refresh(s, e) : 0;
+	return was_killed || plan->count > 0 ? site_refresh(s, e) : 0;
 }
 
 static int run(struct site *s, const struct mend_plan *plan, bool dry_run, struct strv *done,

@@ -204,3 +204,22 @@ damaged "base 'node/n-1' cannot be opened through dm-verity: " \
 damaged "base 'node/n-1' has no tag bedplate:verity:" \
 	"lvm lvchange -q -y --deltag bedplate:verity:$((56 << 20)):0:0 node/n-1"
 damaged "layer 'n-1+1' is missing" "lvm lvremove -q -y node/n-1+1"
+# shellcheck disable=SC2016 # of the guest
+metadata='at=$(dmsetup table node-pool00_tmeta | cut -d" " -f5)'
+damaged "base 'node/n-1' cannot be activated: " \
+	"$metadata; lvm vgchange -q -an
+	dd if=/dev/zero of=/dev/ubda bs=4k seek=\$((at / 8 + 1)) count=200 conv=notrunc,fsync status=none"
+
+# The power failed while the commit of an upgrade checked the pool.
+cp --sparse=always "$work/pristine" "$work/node"
+cp "$lab/leak-counts.py" "$work"
+run <<END
+lvm vgchange -q -ay -K
+$metadata
+dmsetup message node-pool00-tpool 0 reserve_metadata_snap
+lvm vgchange -q -an
+python3 "$work/leak-counts.py" /dev/ubda "\$at"
+mount_root \$LAB_ARGS >/run/said
+grep "^thin pool 'node/pool00' has blocks that nothing uses: .*Check of pool" /run/said
+release
+END

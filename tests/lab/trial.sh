@@ -30,6 +30,16 @@ boot bedplate.layer=n-1+1 bedplate.trial=n-1+1 bedplate.trial_deadline=1
 rm /run/bedplate/trial-deadline
 (sleep 2; echo 0 >/run/bedplate/trial-deadline) &
 boot bedplate.layer=n-1+1 bedplate.trial=n-1+1
+# The clock is not what it waits by.
+rm /run/bedplate/trial-deadline
+(
+	sleep 1
+	date -s 2050-02-03
+	sleep 2
+	date -s 2010-02-03
+	echo 0 >/run/bedplate/trial-deadline
+) &
+boot bedplate.layer=n-1+1 bedplate.trial=n-1+1 bedplate.trial_deadline=100000
 # What is /run when it starts is elsewhere after the switch to the real root.
 mkdir /tmp/moved
 rm /run/bedplate/trial-deadline
@@ -60,3 +70,4 @@ restarts 'boot bedplate.trial=n-1+2 bedplate.layer=n-1+1 bedplate.trial=n-1+1 be
 restarts 'echo 1 >/run/bedplate/trial-deadline; boot bedplate.layer=n-1+1 bedplate.trial=n-1+1'
 restarts 'echo 1x >/run/bedplate/trial-deadline
 	boot bedplate.layer=n-1+1 bedplate.trial=n-1+1 bedplate.trial_deadline=1'
+restarts 'date -s 2010-02-03; boot bedplate.layer=n-1+1 bedplate.trial=n-1+1 bedplate.trial_deadline=1'

@@ -5,15 +5,8 @@
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 requires_uml
-# shellcheck source=image.sh
-. "$lab/image.sh"
-
-# next_image FOLDER VERSION: out of $tree.
-next_image() {
-	echo "{\"name\": \"lab\", \"version\": \"$2\"}" >"$tree/usr/lib/bedplate/image.json"
-	make_rootfs "$work/rootfs-$2.img" 64
-	make_image "$work/$1" "$2" "$work/rootfs-$2.img"
-}
+# shellcheck source=upgrade-lib.sh
+. "$lab/upgrade-lib.sh"
 
 # variant FOLDER JQ: the second image with another manifest.
 variant() {
