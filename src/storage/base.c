@@ -72,6 +72,7 @@ static int open_active(const char *device, const struct base_verity *v, const ui
 		.hash_offset = v->hash_offset,
 		.fec_offset = v->fec_offset,
 		.fec_roots = v->fec_roots,
+		.once = v->once,
 	};
 	int r = check_root(device, v->hash_offset, root_hash, e);
 

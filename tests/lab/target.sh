@@ -124,6 +124,8 @@ dd if=/dev/urandom of=/dev/node/n-1 bs=4096 seek=12000 count=1 conv=fsync
 lvm lvchange -y -an node/n-1
 ! driver verify 2>"$LAB_WORK/damaged"
 assert_closed
+! driver prove 2>>"$LAB_WORK/damaged"
+assert_closed
 END
 cat >"$work/want" <<'END'
 lab.test
@@ -148,7 +150,8 @@ no secrets
 END
 cmp "$work/want" "$work/seen" || fail "$(diff "$work/want" "$work/seen")"
 grep "^target-driver" "$work/damaged" >"$work/said"
-same "$work/said" "target-driver: block 12000 (at byte 49152000) of the base does not verify"
+same "$work/said" "target-driver: block 12000 (at byte 49152000) of the base does not verify
+target-driver: base 'n-1': block 12000 (at byte 49152000) of the base does not verify"
 cat >"$work/want" <<'END'
 ./early
 ./etc/fstab
