@@ -25,7 +25,9 @@ struct target {
 	char *dir, *base_dir, *layer_dir;
 	char *vg, *base;
 	bool mapped;
-	struct strv mounts; /* paths, in the order of mounting */
+	int mapper_fd;
+	struct base_reading *reading; /* of mapper_fd; NULL once it is proved */
+	struct strv mounts;           /* paths, in the order of mounting */
 	int root_fd, base_fd, boot_fd, esp_fd;
 	char *boot_uuid;
 };
@@ -181,20 +183,59 @@ static int mount_places(struct target *t, const struct layout *l, struct err *e)
 	return r == 0 ? find_boot_uuid(t, &places, e) : r;
 }
 
-static int open_all(struct target *t, const struct target_spec *spec, struct err *e)
+static int open_base(struct target *t, const struct target_spec *spec, struct err *e)
 {
-	autofree char *layer = xasprintf("/dev/%s/%s", t->vg, spec->layer);
-	int r = base_open(t->vg, t->base, &spec->verity, spec->root_hash, TARGET_MAPPER_NAME, e);
+	/* Error correction would mend what the reading has to find. */
+	const struct base_verity v = {.hash_offset = spec->verity.hash_offset, .once = true};
+	int r = base_open(t->vg, t->base, &v, spec->root_hash, TARGET_MAPPER_NAME, e);
 
 	if (r < 0)
 		return r;
 	t->mapped = true;
-	r = mount_folder(t, "/dev/mapper/" TARGET_MAPPER_NAME, t->base_dir, "ext4", MS_RDONLY, e);
+	t->mapper_fd = open("/dev/mapper/" TARGET_MAPPER_NAME, O_RDONLY | O_CLOEXEC);
+	if (t->mapper_fd < 0)
+		return err_errno(e, "'/dev/mapper/" TARGET_MAPPER_NAME "'");
+	return base_reading_start(t->mapper_fd, spec->data_bytes, &t->reading, e);
+}
+
+static int open_all(struct target *t, const struct target_spec *spec, struct err *e)
+{
+	autofree char *layer = xasprintf("/dev/%s/%s", t->vg, spec->layer);
+	int r = open_base(t, spec, e);
+
+	if (r == 0)
+		r = mount_folder(
+			t, "/dev/mapper/" TARGET_MAPPER_NAME, t->base_dir, "ext4", MS_RDONLY, e);
 	if (r == 0)
 		r = mount_folder(t, layer, t->layer_dir, "ext4", 0, e);
 	if (r == 0)
 		r = mount_root(t, e);
 	return r == 0 ? mount_places(t, spec->layout, e) : r;
+}
+
+static void stop_reading(struct target *t)
+{
+	base_reading_free(t->reading);
+	t->reading = NULL;
+	close_auto(&t->mapper_fd);
+	t->mapper_fd = -1;
+}
+
+int target_prove(struct target *t, struct progress *p, struct err *e)
+{
+	int r = t->reading ? base_reading_wait(t->reading, p, e) : 0;
+
+	stop_reading(t);
+	return r < 0 ? err_wrap(e, r, "base '%s'", t->base) : 0;
+}
+
+int target_explain(struct target *t, int r, struct err *e)
+{
+	struct err own = {0};
+
+	if (r == -EINTR || target_prove(t, NULL, &own) >= 0)
+		return r;
+	return err_set(e, own.code, "%s", own.msg);
 }
 
 int target_drop_leftovers(struct err *e)
@@ -216,7 +257,7 @@ int target_open(const struct target_spec *spec, struct target **out, struct err 
 	const char *plus = strchr(spec->layer, BASE_NAME_END);
 	autoptr(target) t = xcalloc(1, sizeof(*t));
 
-	t->root_fd = t->base_fd = t->boot_fd = t->esp_fd = -1;
+	t->root_fd = t->base_fd = t->boot_fd = t->esp_fd = t->mapper_fd = -1;
 	if (!plus)
 		return err_set(e, EINVAL, "'%s' is not the name of a layer", spec->layer);
 	t->base = xstrndup(spec->layer, (size_t)(plus - spec->layer));
@@ -228,7 +269,7 @@ int target_open(const struct target_spec *spec, struct target **out, struct err 
 	if (r == 0)
 		r = open_all(t, spec, e);
 	if (r < 0)
-		return err_wrap(e, r, "opening the new root");
+		return err_wrap(e, target_explain(t, r, e), "opening the new root");
 	*out = take_ptr(t);
 	return 0;
 }
@@ -266,6 +307,7 @@ int target_close(struct target *t, struct err *e)
 {
 	int r = 0;
 
+	stop_reading(t);
 	close_folders(t);
 	for (size_t i = t->mounts.count; r == 0 && i > 0; i--)
 		r = sync_one(t->mounts.items[i - 1], e);
@@ -287,6 +329,7 @@ void target_free(struct target *t)
 
 	if (!t)
 		return;
+	stop_reading(t);
 	close_folders(t);
 	while (t->mounts.count > 0) {
 		char *path = t->mounts.items[--t->mounts.count];

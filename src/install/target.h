@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/progress.h"
 #include "storage/apply.h"
 #include "storage/layout.h"
 
@@ -19,6 +20,7 @@ struct target_spec {
 	const char *layer; /* "NAME-VERSION+1" */
 	struct base_verity verity;
 	const uint8_t *root_hash; /* 32 bytes */
+	uint64_t data_bytes;      /* of the base, under dm-verity */
 	const char *dir;          /* mount point, made when missing */
 };
 
@@ -32,7 +34,15 @@ struct target;
  */
 int target_drop_leftovers(struct err *e) MUST_CHECK;
 
+/* Beside whatever is done in it all of the base is read, until target_prove(). */
 int target_open(const struct target_spec *spec, struct target **out, struct err *e) MUST_CHECK;
+/* Every block of the base is on the disk as the root hash says.  -EBADMSG: one is not. */
+int target_prove(struct target *t, struct progress *p, struct err *e) MUST_CHECK;
+/*
+ * What stumbles over a damaged base fails in ways of its own.  r and e are of such a failure: stay, or
+ * become what is wrong with the base.
+ */
+int target_explain(struct target *t, int r, struct err *e) MUST_CHECK;
 void target_free(struct target *t);
 DEFINE_AUTOPTR(target, target_free)
 /*

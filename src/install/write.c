@@ -40,11 +40,7 @@ static int make_base(struct install *in, struct err *e)
 	const struct base_verity v = base_verity_of(&in->image.manifest);
 	int r = write_base(in, e);
 
-	if (r == 0)
-		r = base_protect(in->layout.vg, in->base, &v, e);
-	if (r == 0)
-		r = base_verify(in->layout.vg, in->base, &in->image.manifest, in->p, e);
-	return r;
+	return r == 0 ? base_protect(in->layout.vg, in->base, &v, e) : r;
 }
 
 static int open_target(struct install *in, struct err *e)
@@ -54,6 +50,7 @@ static int open_target(struct install *in, struct err *e)
 		.layer = in->layer,
 		.verity = base_verity_of(&in->image.manifest),
 		.root_hash = in->image.manifest.verity.root_hash,
+		.data_bytes = in->image.manifest.verity.data_bytes,
 		.dir = INSTALL_TARGET,
 	};
 
@@ -278,6 +275,7 @@ static int install_loader(struct install *in, const char *cmd_line, struct err *
 	return r < 0 ? r : install_efi(in, c, e);
 }
 
+/* The entry, without which nothing boots, comes after the base is proved. */
 static int make_bootable(struct install *in, struct err *e)
 {
 	autofree char *append = NULL;
@@ -286,18 +284,17 @@ static int make_bootable(struct install *in, struct err *e)
 	if (r < 0)
 		return r;
 	autofree char *cmd_line = node_cmd_line(&in->config, append, in->cmd_line);
-	progress_begin(in->p, "boot loader", 2, "steps");
+	progress_begin(in->p, "boot loader", 0, "steps");
 	r = install_loader(in, cmd_line, e);
-	if (r == 0)
-		r = progress_advance(in->p, 1, e);
-	if (r == 0)
-		r = write_entry(in, cmd_line, e);
-	if (r == 0)
-		r = progress_advance(in->p, 2, e);
 	progress_end(in->p);
 	if (r == 0)
-		r = boot_sync(target_boot_fd(in->target), e);
-	return r;
+		r = target_prove(in->target, in->p, e);
+	if (r < 0)
+		return r;
+	progress_begin(in->p, "boot entry", 0, "steps");
+	r = write_entry(in, cmd_line, e);
+	progress_end(in->p);
+	return r == 0 ? boot_sync(target_boot_fd(in->target), e) : r;
 }
 
 static int finish(struct install *in, struct err *e)
@@ -336,5 +333,5 @@ int install_write(struct install *in, struct err *e)
 		if (r == 0)
 			r = steps[i](in, e);
 	}
-	return r;
+	return r < 0 && in->target ? target_explain(in->target, r, e) : r;
 }

@@ -21,9 +21,11 @@
 /*
  * dm-verity hashes a request on one processor: several requests at a time keep all of them busy.
  */
-struct reading {
-	int fd;
+struct base_reading {
+	int fd, flags; /* as they were */
 	uint64_t size_bytes;
+	pthread_t threads[READERS_MAX];
+	unsigned started;
 	atomic_uint_fast64_t next; /* where the next request starts */
 	pthread_mutex_t lock;
 	pthread_cond_t moved;
@@ -34,7 +36,7 @@ struct reading {
 	bool stop;
 };
 
-static int read_piece(const struct reading *rd, uint8_t *buf, uint64_t off, uint64_t *bad)
+static int read_piece(const struct base_reading *rd, uint8_t *buf, uint64_t off, uint64_t *bad)
 {
 	uint64_t end = MIN(off + READ_BYTES, rd->size_bytes);
 	size_t most = READ_BYTES;
@@ -58,7 +60,7 @@ static int read_piece(const struct reading *rd, uint8_t *buf, uint64_t off, uint
 	return 0;
 }
 
-static void read_all(struct reading *rd, uint8_t *buf)
+static void read_all(struct base_reading *rd, uint8_t *buf)
 {
 	for (;;) {
 		uint64_t off = atomic_fetch_add(&rd->next, READ_BYTES), bad = 0;
@@ -82,7 +84,7 @@ static void read_all(struct reading *rd, uint8_t *buf)
 
 static void *reader(void *ctx)
 {
-	struct reading *rd = ctx;
+	struct base_reading *rd = ctx;
 	void *buf = NULL;
 
 	if (posix_memalign(&buf, BASE_BLOCK_BYTES, READ_BYTES) == 0)
@@ -97,12 +99,57 @@ static void *reader(void *ctx)
 	return NULL;
 }
 
-/* Until all readers have ended: show how far they are, pass an interrupt on. */
-static int wait_for_readers(struct reading *rd, struct progress *p, struct err *e)
+void base_reading_free(struct base_reading *rd)
 {
+	if (!rd)
+		return;
+	pthread_mutex_lock(&rd->lock);
+	rd->stop = true;
+	pthread_mutex_unlock(&rd->lock);
+	for (unsigned i = 0; i < rd->started; i++)
+		pthread_join(rd->threads[i], NULL);
+	fcntl(rd->fd, F_SETFL, rd->flags);
+	pthread_cond_destroy(&rd->moved);
+	pthread_mutex_destroy(&rd->lock);
+	free(rd);
+}
+
+int base_reading_start(int mapper_fd, uint64_t size_bytes, struct base_reading **out, struct err *e)
+{
+	autoptr(base_reading) rd = xcalloc(1, sizeof(*rd));
+	unsigned count = MIN(2 * thread_cpus(), READERS_MAX);
+	struct err own = {0};
 	int r = 0;
 
+	rd->fd = mapper_fd;
+	rd->flags = fcntl(mapper_fd, F_GETFL);
+	rd->size_bytes = size_bytes;
+	pthread_mutex_init(&rd->lock, NULL);
+	pthread_cond_init(&rd->moved, NULL);
+	base_set_direct(mapper_fd, true);
+	rd->running = count;
+	while (r == 0 && rd->started < count) {
+		r = thread_start(&rd->threads[rd->started], reader, rd, &own);
+		rd->started += r == 0;
+	}
 	pthread_mutex_lock(&rd->lock);
+	rd->running -= count - rd->started;
+	pthread_mutex_unlock(&rd->lock);
+	/* Fewer readers are only slower. */
+	if (rd->started == 0)
+		return err_set(e, -r, "%s", own.msg);
+	*out = take_ptr(rd);
+	return 0;
+}
+
+/* Until all readers have ended: show how far they are, pass an interrupt on. */
+static int wait_for_readers(struct base_reading *rd, struct progress *p, struct err *e)
+{
+	int r;
+
+	pthread_mutex_lock(&rd->lock);
+	r = progress_advance(p, rd->done, e);
+	rd->stop = r < 0;
 	while (rd->running > 0) {
 		pthread_cond_wait(&rd->moved, &rd->lock);
 		if (r < 0)
@@ -111,6 +158,14 @@ static int wait_for_readers(struct reading *rd, struct progress *p, struct err *
 		rd->stop = r < 0;
 	}
 	pthread_mutex_unlock(&rd->lock);
+	return r;
+}
+
+int base_reading_wait(struct base_reading *rd, struct progress *p, struct err *e)
+{
+	progress_begin(p, "verify", rd->size_bytes, "bytes");
+	int r = wait_for_readers(rd, p, e);
+	progress_end(p);
 	if (r < 0 || rd->error == 0)
 		return r;
 	if (rd->error == -EIO)
@@ -123,34 +178,10 @@ static int wait_for_readers(struct reading *rd, struct progress *p, struct err *
 
 int base_read_verified(int mapper_fd, uint64_t size_bytes, struct progress *p, struct err *e)
 {
-	struct reading rd = {.fd = mapper_fd, .size_bytes = size_bytes};
-	unsigned count = MIN(2 * thread_cpus(), READERS_MAX), started = 0;
-	int flags = fcntl(mapper_fd, F_GETFL);
-	pthread_t threads[READERS_MAX];
-	struct err start_error = {0};
-	int r = 0;
+	autoptr(base_reading) rd = NULL;
+	int r = base_reading_start(mapper_fd, size_bytes, &rd, e);
 
-	pthread_mutex_init(&rd.lock, NULL);
-	pthread_cond_init(&rd.moved, NULL);
-	progress_begin(p, "verify", size_bytes, "bytes");
-	base_set_direct(mapper_fd, true);
-	rd.running = count;
-	while (r == 0 && started < count) {
-		r = thread_start(&threads[started], reader, &rd, &start_error);
-		started += r == 0;
-	}
-	pthread_mutex_lock(&rd.lock);
-	rd.running -= count - started;
-	pthread_mutex_unlock(&rd.lock);
-	/* Fewer readers are only slower. */
-	r = started > 0 ? wait_for_readers(&rd, p, e) : err_set(e, -r, "%s", start_error.msg);
-	for (unsigned i = 0; i < started; i++)
-		pthread_join(threads[i], NULL);
-	fcntl(mapper_fd, F_SETFL, flags);
-	progress_end(p);
-	pthread_cond_destroy(&rd.moved);
-	pthread_mutex_destroy(&rd.lock);
-	return r;
+	return r == 0 ? base_reading_wait(rd, p, e) : r;
 }
 
 struct base_verity base_verity_of(const struct manifest *m)

@@ -27,8 +27,19 @@ int base_write(struct image *img, const struct manifest *manifest, int device_fd
 	struct progress *p, struct err *e) MUST_CHECK;
 
 /*
- * Read the whole of a device that was opened through dm-verity.  -EBADMSG: a block does not verify.
+ * Read the whole of a device that was opened through dm-verity, beside other work.  mapper_fd stays
+ * the caller's, open until base_reading_free(), which stops what still reads.
  */
+struct base_reading;
+
+int base_reading_start(int mapper_fd, uint64_t size_bytes, struct base_reading **out, struct err *e)
+	MUST_CHECK;
+/* For its end, showing how far it is.  -EBADMSG: a block does not verify. */
+int base_reading_wait(struct base_reading *rd, struct progress *p, struct err *e) MUST_CHECK;
+void base_reading_free(struct base_reading *rd);
+DEFINE_AUTOPTR(base_reading, base_reading_free)
+
+/* All of it at once. */
 int base_read_verified(int mapper_fd, uint64_t size_bytes, struct progress *p, struct err *e)
 	MUST_CHECK;
 

@@ -265,6 +265,8 @@ static int make_pool(const struct apply *a, struct err *e)
 	strv_add(&args, "lvcreate");
 	/* With --type=thin-pool it would not take --errorwhenfull: lvm2 2.03.16. */
 	strv_add(&args, "--thin");
+	/* The first volume needs other devices for it, with udev at work on each. */
+	strv_add(&args, "--activate=n");
 	strv_take(&args, xasprintf("--size=%" PRIu64 "b", l->pool_bytes));
 	strv_take(&args, xasprintf("--poolmetadatasize=%" PRIu64 "b", l->pool_metadata_bytes));
 	strv_take(&args, xasprintf("--chunksize=%" PRIu64 "b", l->pool_chunk_bytes));
@@ -278,8 +280,9 @@ static int make_pool(const struct apply *a, struct err *e)
 	 * LVM writes zeros over all of the metadata and its spare, lest a repair takes up what an
 	 * older pool has left there: gigabytes, for nothing when there cannot be any.
 	 */
-	if (a->discarded)
-		strv_add(&args, "--config=" LVM_CONFIG "allocation{zero_metadata=0}");
+	strv_add(&args,
+		a->discarded ? "--config=" LVM_UNWATCHED "allocation{zero_metadata=0}"
+			     : "--config=" LVM_UNWATCHED);
 	if (has_profile())
 		strv_add(&args, "--metadataprofile=" POOL_PROFILE);
 	strv_add(&args, "--addtag=" LVM_TAG_POOL);
@@ -296,6 +299,7 @@ static int make_volume(const struct layout *l, const char *name, uint64_t bytes,
 
 	strv_add(&args, "lvcreate");
 	strv_add(&args, "--type=thin");
+	strv_add(&args, "--config=" LVM_UNWATCHED);
 	strv_take(&args, xasprintf("--virtualsize=%" PRIu64 "b", bytes));
 	strv_take(&args, xasprintf("--thinpool=%s", l->pool));
 	strv_take(&args, xasprintf("--addtag=%s", tag));

@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "base/progress.h"
 #include "storage/layout.h"
@@ -27,6 +29,7 @@ struct base_verity {
 	uint64_t hash_offset;
 	uint64_t fec_offset; /* 0: none */
 	unsigned fec_roots;
+	bool once; /* only opened: a block that has verified is not hashed again */
 };
 
 /* Once the base is written and synced: tags, read-only, activation skipped, inactive. */

@@ -72,6 +72,7 @@ static int open_active(const char *device, const struct base_verity *v, const ui
 		.hash_offset = v->hash_offset,
 		.fec_offset = v->fec_offset,
 		.fec_roots = v->fec_roots,
+		.once = v->once,
 	};
 	int r = check_root(device, v->hash_offset, root_hash, e);
 
@@ -86,7 +87,8 @@ int base_open(const char *vg, const char *base, const struct base_verity *v,
 	int r = check_names(vg, base, e);
 
 	if (r == 0)
-		r = lvm_run(e, "lvchange", "--activate=y", "--ignoreactivationskip", lv, NULL);
+		r = lvm_run(e, "lvchange", "--activate=y", "--ignoreactivationskip",
+			"--config=" LVM_UNWATCHED, lv, NULL);
 	if (r < 0)
 		return err_wrap(e, r, "base '%s'", base);
 	r = open_active(device, v, root_hash, mapper_name, e);

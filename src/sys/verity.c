@@ -190,6 +190,8 @@ static int load(
 static int activate(const struct verity_device *d, const uint8_t root_hash[DIGEST_BYTES],
 	const char *name, struct err *e)
 {
+	uint32_t flags = CRYPT_ACTIVATE_READONLY |
+		(d->once ? CRYPT_ACTIVATE_CHECK_AT_MOST_ONCE : 0);
 	autoptr(crypt_device) cd = NULL;
 	struct lib_log log = {0};
 	int r = crypt_init(&cd, d->path);
@@ -199,8 +201,7 @@ static int activate(const struct verity_device *d, const uint8_t root_hash[DIGES
 	r = load(cd, d, &log, e);
 	if (r < 0)
 		return err_wrap(e, r, "'%s'", d->path);
-	r = crypt_activate_by_volume_key(
-		cd, name, (const char *)root_hash, DIGEST_BYTES, CRYPT_ACTIVATE_READONLY);
+	r = crypt_activate_by_volume_key(cd, name, (const char *)root_hash, DIGEST_BYTES, flags);
 	/* The kernel has read a block already, and it did not verify. */
 	if (r == -EPERM)
 		return err_set(e, EKEYREJECTED, "'%s': the root hash does not fit", d->path);

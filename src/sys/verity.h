@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -35,6 +36,7 @@ struct verity_device {
 	uint64_t hash_offset; /* of the superblock */
 	uint64_t fec_offset;  /* 0: none */
 	unsigned fec_roots;
+	bool once; /* a block that has verified is not hashed again */
 };
 
 /*

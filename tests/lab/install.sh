@@ -103,8 +103,8 @@ jq -se '.[0].event == "plan" and .[0].layer == "lab-1+1" and .[0].layout.volume_
 END
 [ "$(disk_sum)" = "$before" ] || fail "a refusal has written to the disk"
 
-# The power goes while the base is written, and in the middle of the boot loader.
-for stage in base verify "boot loader"; do
+# The power goes while the base is written, and in each step up to the boot entry.
+for stage in base "boot loader" verify "boot entry"; do
 	guest --disk="$work/disk" --memory=768 --cut-at="{\"event\":\"begin\",\"stage\":\"$stage" <<'END'
 "$LAB_NODECTL" install --kickstart="$LAB_WORK/good.ks" --yes --json --progress-fd=1 2>&1
 END

@@ -121,6 +121,7 @@ static int open_target(struct lab *lab, struct target **out, struct err *e)
 		.layer = "n-1+1",
 		.verity = lab->verity,
 		.root_hash = lab->manifest.verity.root_hash,
+		.data_bytes = lab->verity.hash_offset,
 		.dir = "/run/lab/target",
 	};
 
@@ -145,6 +146,8 @@ static int do_configure(struct lab *lab, struct err *e)
 		r = node_run_pre_install(&c, t, e);
 	if (r == 0)
 		r = node_configure(t, &c, NULL, e);
+	if (r == 0)
+		r = target_prove(t, NULL, e);
 	if (r == 0)
 		r = node_run_post(&c, t, e);
 	if (r == 0)
@@ -183,6 +186,15 @@ static int do_look(struct lab *lab, struct err *e)
 	return r;
 }
 
+/* Beside its use, which is over long before. */
+static int do_prove(struct lab *lab, struct err *e)
+{
+	autoptr(target) t = NULL;
+	int r = open_target(lab, &t, e);
+
+	return r == 0 ? target_prove(t, NULL, e) : r;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(struct lab *lab, struct err *e);
@@ -192,6 +204,7 @@ static const struct {
 	{"configure", do_configure},
 	{"crash", do_crash},
 	{"look", do_look},
+	{"prove", do_prove},
 };
 
 int main(int argc, char *argv[])
