@@ -150,8 +150,8 @@ vm_login() {
 # $work/said.
 vm() {
 	vm_from=$vm_seen
-	# The marks are quoted in the middle: what is typed is no match.
-	printf '%s\n' "echo 'vm-'begin; $*; echo 'vm-'status \$? 'vm-'end" >&9
+	# The marks are quoted in the middle: what is typed is no match.  A tab would complete a name.
+	printf '%s\n' "echo 'vm-'begin; $*; echo 'vm-'status \$? 'vm-'end" | tr '\t' ' ' >&9
 	vm_await ' vm-end'
 	tail -c "+$((vm_from + 1))" "$work/console" | head -c $((vm_seen - vm_from)) | tr -d '\r' |
 		sed 's/\x1b\[[0-9;?!]*[A-Za-z]//g' >"$work/vm.text"

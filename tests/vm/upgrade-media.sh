@@ -56,8 +56,9 @@ configuration='hostname && nmcli -g connection.id,ipv4.addresses connection show
 # settled VERSION: it runs, nothing failed, it is what boots from now on, and it is the same node.
 settled() {
 	vm_login
-	vm 'tr " " "\n" </proc/cmdline | sed -n "s/^bedplate.layer=//p"'
-	is "$(cat "$work/said")" "minimal-test-$1+1" "running layer"
+	vm 'tr " " "\n" </proc/cmdline | sed -n "s/^bedplate.layer=//p; /^bedplate.trial_deadline=/p"'
+	is "$(sort "$work/said" | tr '\n' ' ')" "bedplate.trial_deadline=7200 minimal-test-$1+1 " \
+		"deadline and running layer"
 	vm 'systemctl is-system-running --wait || systemctl --failed --no-legend'
 	is "$(tail -n 1 "$work/said")" running "state of the system"
 	vm 'until [ -z "$(systemctl list-jobs --no-legend)" ]; do sleep 1; done; grub-editenv /boot/grub/grubenv list'
@@ -86,6 +87,9 @@ vm_login
 vm 'hostnamectl set-hostname kept.test && echo administrator >/etc/motd && echo kept >/var/lib/kept'
 vm 'nmcli connection add type ethernet ifname test0 con-name kept autoconnect no \
 	ipv4.method manual ipv4.addresses 192.0.2.7/24'
+# On a machine without KVM that has other things to do a trial takes its time.
+vm 'mkdir -p /etc/bedplate && echo "health_deadline = 7200" >/etc/bedplate/upgrade.conf'
+vm 'sed -i "s/ bedplate.trial=/ bedplate.trial_deadline=7200&/" /boot/minimal-test-1+1/bedplate.cfg'
 vm "$configuration"
 cp "$work/said" "$work/configuration"
 grep -q ssh_host_ed25519_key "$work/configuration" || fail "no host keys: $(cat "$work/said")"
