@@ -8,6 +8,7 @@
 . "$(dirname "$0")/lib.sh"
 requires_root
 requires test -e /usr/share/OVMF/OVMF_VARS_4M.fd
+boot_seconds=3600
 
 recipe_of() {
 	cat >"$work/$1.ks" <<END
