@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/xalloc.h"
+
 /* The revision is what follows the last hyphen, the epoch what stands before the first colon. */
 struct part {
 	const char *at, *end;
@@ -89,4 +91,17 @@ int version_compare(const char *a, const char *b)
 	for (size_t i = 0; order == 0 && i < 3; i++)
 		order = compare_part(x[i], y[i]);
 	return order;
+}
+
+void version_range_split(const char *range, char **min, char **max)
+{
+	const char *dots = strstr(range, "..");
+
+	*min = dots ? xstrndup(range, (size_t)(dots - range)) : xstrdup(range);
+	*max = dots ? xstrdup(dots + 2) : NULL;
+}
+
+bool version_in_range(const char *version, const char *min, const char *max)
+{
+	return version_compare(version, min) >= 0 && (!max || version_compare(version, max) <= 0);
 }

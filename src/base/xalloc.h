@@ -16,6 +16,8 @@ void *xrealloc(void *p, size_t size) MUST_CHECK;
 /* Zeros; size is a multiple of align, which is a power of two. */
 void *xaligned(size_t align, size_t size) MUST_CHECK;
 char *xstrdup(const char *s) MUST_CHECK;
+/* NULL stays NULL. */
+char *xstrdup_or_null(const char *s) MUST_CHECK;
 char *xvasprintf(const char *fmt, va_list ap) MUST_CHECK PRINTF(1, 0);
 char *xstrndup(const char *s, size_t len) MUST_CHECK;
 char *xasprintf(const char *fmt, ...) MUST_CHECK PRINTF(1, 2);

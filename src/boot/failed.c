@@ -138,11 +138,6 @@ static bool drop_hash(struct failed_versions *f, const char *root_hash)
 	return dropped;
 }
 
-static char *copy_or_null(const char *s)
-{
-	return s ? xstrdup(s) : NULL;
-}
-
 int failed_add(int boot_fd, const struct failed_version *v, struct err *e)
 {
 	autofailed f = {0}, again = {0};
@@ -158,10 +153,10 @@ int failed_add(int boot_fd, const struct failed_version *v, struct err *e)
 	f.items = xrealloc(f.items, (f.count + 1) * sizeof(*f.items));
 	struct failed_version *last = &f.items[f.count++];
 	*last = (struct failed_version){
-		.name = copy_or_null(v->name),
-		.version = copy_or_null(v->version),
-		.layer = copy_or_null(v->layer),
-		.why = copy_or_null(v->why),
+		.name = xstrdup_or_null(v->name),
+		.version = xstrdup_or_null(v->version),
+		.layer = xstrdup_or_null(v->layer),
+		.why = xstrdup_or_null(v->why),
 		.time = v->time ? v->time : time(NULL),
 	};
 	memcpy(last->root_hash, v->root_hash, sizeof(last->root_hash));

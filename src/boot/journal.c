@@ -38,6 +38,7 @@ void journal_fini(struct journal *j)
 	free(j->from);
 	free(j->to);
 	free(j->base);
+	free(j->snapshot);
 	*j = (struct journal){0};
 }
 
@@ -86,6 +87,8 @@ int journal_parse(const char *text, size_t len, struct journal *out, struct err 
 	if (r == 0)
 		r = record_bool(o, "var", &j.var, e);
 	if (r == 0)
+		r = record_text(o, "snapshot", true, &j.snapshot, e);
+	if (r == 0)
 		r = record_time(o, "started", &j.started, e);
 	if (r < 0)
 		return r;
@@ -98,10 +101,11 @@ int journal_parse(const char *text, size_t len, struct journal *out, struct err 
 
 char *journal_format(const struct journal *j)
 {
-	autoptr(json_t) o = json_pack("{s:i, s:s, s:s, s:o, s:o, s:o, s:b, s:b, s:I}", "schema", 1,
-		"operation", operations[j->operation], "step", steps[j->step], "from",
+	autoptr(json_t) o = json_pack("{s:i, s:s, s:s, s:o, s:o, s:o, s:b, s:b, s:o, s:I}",
+		"schema", 1, "operation", operations[j->operation], "step", steps[j->step], "from",
 		json_text(j->from), "to", json_text(j->to), "base", json_text(j->base), "new_base",
-		(int)j->new_base, "var", (int)j->var, "started", (json_int_t)j->started);
+		(int)j->new_base, "var", (int)j->var, "snapshot", json_text(j->snapshot), "started",
+		(json_int_t)j->started);
 
 	return json_format(o);
 }

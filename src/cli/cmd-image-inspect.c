@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "base/xalloc.h"
 #include "cli/commands.h"
 #include "image/inspect.h"
 
@@ -59,6 +60,15 @@ static void print_kernels(const struct inspect_result *r)
 	}
 }
 
+static void print_range(const struct manifest *m)
+{
+	autofree char *text = xasprintf("version %s %s%s", m->upgrades_from_min,
+		m->upgrades_from_max ? "to " : "and newer",
+		m->upgrades_from_max ? m->upgrades_from_max : "");
+
+	print_field("Upgrades:", text);
+}
+
 static void print_trust(const struct inspect_result *r)
 {
 	char hex[SHA256_HEX_BYTES];
@@ -99,6 +109,8 @@ static void print_text(const struct inspect_result *r)
 	printf("%-13s %" PRIu64 "\n", "Files:", r->files);
 	print_kernels(r);
 	printf("%-13s %zu\n", "Packages:", r->package_count);
+	if (r->manifest.upgrades_from_min)
+		print_range(&r->manifest);
 	print_trust(r);
 }
 
@@ -160,6 +172,11 @@ static void print_json(const struct inspect_result *r)
 	json_object_set_new(o, "kernels", json_kernels(r));
 	json_object_set_new(o, "packages", json_packages(r));
 	hex_format(r->manifest.verity.root_hash, SHA256_BYTES, hex);
+	json_object_set_new(o, "upgrades_from",
+		r->manifest.upgrades_from_min
+			? json_pack("{s:o,s:o}", "min", json_text(r->manifest.upgrades_from_min),
+				  "max", json_text(r->manifest.upgrades_from_max))
+			: json_null());
 	json_object_set_new(
 		o, "verity_root_hash", r->manifest.verity.present ? json_string(hex) : json_null());
 	json_print(o);

@@ -184,6 +184,8 @@ static int describe(
 
 	m->name = xstrdup(spec->recipe->name);
 	m->version = xstrdup(spec->version);
+	m->upgrades_from_min = xstrdup_or_null(spec->recipe->upgrades_from_min);
+	m->upgrades_from_max = xstrdup_or_null(spec->recipe->upgrades_from_max);
 	m->arch = xstrdup(spec->arch);
 	m->source_date = spec->source_date;
 	m->rootfs_type = xstrdup(spec->rootfs_folder ? "squashfs-ext4" : "squashfs");

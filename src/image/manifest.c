@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "base/version.h"
 #include "base/xalloc.h"
 
 #define KERNELS_MAX  1000
@@ -17,7 +18,8 @@ void manifest_fini(struct manifest *m)
 {
 	struct manifest_file *files[] = {&m->liveimg, &m->rootfs, &m->files, &m->sbom, &m->recipe};
 	char *strings[] = {m->name, m->version, m->arch, m->rootfs_type, m->verity.salt,
-		m->previous_name, m->previous_version, m->tool};
+		m->previous_name, m->previous_version, m->upgrades_from_min, m->upgrades_from_max,
+		m->tool};
 
 	for (size_t i = 0; i < ARRAY_LEN(files); i++)
 		free(files[i]->file);
@@ -170,6 +172,18 @@ static json_t *format_layout(const struct manifest *m)
 	return o;
 }
 
+static json_t *format_upgrades_from(const struct manifest *m)
+{
+	json_t *o;
+
+	if (!m->upgrades_from_min)
+		return json_null();
+	o = json_object();
+	put(o, "min", json_text(m->upgrades_from_min));
+	put(o, "max", json_text(m->upgrades_from_max));
+	return o;
+}
+
 char *manifest_format(const struct manifest *m)
 {
 	json_t *o = json_object();
@@ -189,6 +203,7 @@ char *manifest_format(const struct manifest *m)
 	put(o, "sbom", format_file(&m->sbom, true));
 	put(o, "recipe", format_file(&m->recipe, false));
 	put(o, "previous", format_layout(m));
+	put(o, "upgrades_from", format_upgrades_from(m));
 	put(o, "tool", json_text(m->tool));
 
 	char *text = json_format(o);
@@ -243,9 +258,9 @@ static char *get_text(struct reader *rd, const char *key, bool optional)
 }
 
 /* A word that can be part of a file name. */
-static char *get_word(struct reader *rd, const char *key)
+static char *get_word(struct reader *rd, const char *key, bool optional)
 {
-	autofree char *s = get_text(rd, key, false);
+	autofree char *s = get_text(rd, key, optional);
 
 	if (!s)
 		return NULL;
@@ -358,7 +373,7 @@ static void get_kernels(struct reader *rd, struct manifest *m)
 		struct reader sub = {.where = "kernels.", .o = json_array_get(a, i), .e = rd->e};
 		struct manifest_kernel *k = manifest_add_kernel(m);
 
-		k->release = get_word(&sub, "release");
+		k->release = get_word(&sub, "release", false);
 		k->kernel_bytes = get_number(&sub, "kernel_size", INT64_MAX);
 		k->initramfs_bytes = get_number(&sub, "initramfs_size", INT64_MAX);
 		rd->r = sub.r;
@@ -394,6 +409,20 @@ static void get_previous(struct reader *rd, struct manifest *m)
 	rd->r = sub.r;
 }
 
+static void get_upgrades_from(struct reader *rd, struct manifest *m)
+{
+	struct reader sub;
+
+	if (!enter(rd, "upgrades_from", "upgrades_from.", &sub))
+		return;
+	m->upgrades_from_min = get_word(&sub, "min", false);
+	m->upgrades_from_max = get_word(&sub, "max", true);
+	if (sub.r == 0 && m->upgrades_from_max &&
+		version_compare(m->upgrades_from_min, m->upgrades_from_max) > 0)
+		wrong(&sub, "max", "is older than 'min'");
+	rd->r = sub.r;
+}
+
 static void get_source_date(struct reader *rd, struct manifest *m)
 {
 	const json_t *j = get(rd, "source_date", false);
@@ -414,11 +443,11 @@ static int read_manifest(const json_t *o, struct manifest *m, struct err *e)
 	if (rd.r == 0 && version != MANIFEST_VERSION)
 		return err_set(
 			e, EBADMSG, "manifest version %ju is not supported", (uintmax_t)version);
-	m->name = get_word(&rd, "name");
-	m->version = get_word(&rd, "version");
-	m->arch = get_word(&rd, "arch");
+	m->name = get_word(&rd, "name", false);
+	m->version = get_word(&rd, "version", false);
+	m->arch = get_word(&rd, "arch", false);
 	get_source_date(&rd, m);
-	m->rootfs_type = get_word(&rd, "rootfs_type");
+	m->rootfs_type = get_word(&rd, "rootfs_type", false);
 	get_file(&rd, "liveimg", "liveimg.", true, &m->liveimg);
 	get_file(&rd, "rootfs", "rootfs.", true, &m->rootfs);
 	get_file(&rd, "files", "files.", true, &m->files);
@@ -431,6 +460,7 @@ static int read_manifest(const json_t *o, struct manifest *m, struct err *e)
 	get_kernels(&rd, m);
 	get_packages(&rd, m);
 	get_previous(&rd, m);
+	get_upgrades_from(&rd, m);
 	m->tool = get_text(&rd, "tool", true);
 	if (rd.r == 0 && !m->liveimg.file)
 		wrong(&rd, "liveimg", "is missing");

@@ -62,8 +62,9 @@ struct manifest {
 	struct manifest_file sbom;
 	struct manifest_file
 		recipe; /* the name of the recipe and the digest of its canonical text */
-	char *previous_name, *previous_version; /* the image whose layout was kept, or NULL */
-	char *tool;                             /* "bedplate 0.1.0" */
+	char *previous_name, *previous_version;      /* the image whose layout was kept, or NULL */
+	char *upgrades_from_min, *upgrades_from_max; /* what it can replace; NULL: no limit */
+	char *tool;                                  /* "bedplate 0.1.0" */
 };
 
 void manifest_fini(struct manifest *m);

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "base/version.h"
 #include "base/xalloc.h"
 #include "image/scripts.h"
 #include "ks/ks.h"
@@ -21,6 +22,8 @@ void recipe_free(struct recipe *r)
 	free(r->file);
 	free(r->name);
 	free(r->version);
+	free(r->upgrades_from_min);
+	free(r->upgrades_from_max);
 	free(r->canonical);
 	free(r->commands);
 	free(r->scripts);
@@ -107,6 +110,9 @@ static int set_name(struct recipe *r, struct err *e)
 		return result;
 	r->name = name ? xstrdup(name) : name_from_file(r->file);
 	r->version = version ? xstrdup(version) : NULL;
+	if (c && ks_str(c, "upgrades-from"))
+		version_range_split(
+			ks_str(c, "upgrades-from"), &r->upgrades_from_min, &r->upgrades_from_max);
 	return 0;
 }
 

@@ -16,8 +16,9 @@ struct recipe {
 	char *path;
 	char *file; /* its last component: all of the path that an image may know */
 	struct ks_doc *doc;
-	char *name;             /* "node": the image command's, or the file's name */
-	char *version;          /* NULL: to be made from the date of the repositories */
+	char *name;    /* "node": the image command's, or the file's name */
+	char *version; /* NULL: to be made from the date of the repositories */
+	char *upgrades_from_min, *upgrades_from_max; /* versions, both included; NULL: no limit */
 	uint64_t fs_size_bytes; /* of part /, 0: as large as the content needs */
 	char *canonical;        /* the whole, in canonical form */
 	char *commands;         /* its commands alone */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <strings.h>
 
+#include "base/version.h"
 #include "base/xalloc.h"
 #include "ks/text.h"
 
@@ -155,6 +156,19 @@ static bool is_image_word(const char *text)
 		text[strspn(text, allowed)] == '\0';
 }
 
+static int check_upgrades_from(const char *range, struct err *e)
+{
+	autofree char *min = NULL, *max = NULL;
+
+	version_range_split(range, &min, &max);
+	if (!is_image_word(min) || (max && !is_image_word(max)))
+		return refuse(
+			e, "--upgrades-from must be MIN or MIN..MAX, each a version of an image");
+	if (max && version_compare(min, max) > 0)
+		return refuse(e, "--upgrades-from: the first version is newer than the last");
+	return 0;
+}
+
 int ks_check_image(struct ks_entry *en, struct err *e)
 {
 	static const char *const options[] = {"name", "version", NULL};
@@ -166,7 +180,9 @@ int ks_check_image(struct ks_entry *en, struct err *e)
 				"with '.' or '-'",
 				options[i]);
 	}
-	return 0;
+	return ks_given(en->own, "upgrades-from")
+		? check_upgrades_from(ks_text(en->own, "upgrades-from"), e)
+		: 0;
 }
 
 int ks_check_keyboard(struct ks_entry *en, struct err *e)

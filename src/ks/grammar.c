@@ -180,10 +180,12 @@ static const struct ks_out ignoredisk_out[] = {
 static const struct ks_opt image_opts[] = {
 	{.name = "name", .flags = KS_OURS | KS_REQUIRED},
 	OUR_TEXT("version"),
+	OUR_TEXT("upgrades-from"),
 };
 static const struct ks_out image_out[] = {
 	PRINT(TEXT, "name"),
 	PRINT(TEXT, "version"),
+	PRINT(TEXT, "upgrades-from"),
 };
 
 static const struct ks_opt iscsi_opts[] = {

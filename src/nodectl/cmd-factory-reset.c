@@ -8,7 +8,7 @@
 
 struct options {
 	struct strv keep;
-	bool dry_run, yes, json, reboot;
+	bool dry_run, yes, json, reboot, allow_running_vms;
 };
 
 static const struct cli_opt opts[] = {
@@ -20,6 +20,8 @@ static const struct cli_opt opts[] = {
 	{0, "json", NULL, "print the result as JSON", OPT_FLAG, offsetof(struct options, json)},
 	{0, "reboot", NULL, "restart into the new layer", OPT_FLAG,
 		offsetof(struct options, reboot)},
+	{0, "allow-running-vms", NULL, "restart also with virtual machines running", OPT_FLAG,
+		offsetof(struct options, allow_running_vms)},
 };
 
 static void split(const struct strv *lists, struct strv *out)
@@ -40,7 +42,10 @@ static int run(const void *parsed, UNUSED char *const args[], struct progress *p
 	autostrv keep = {0};
 
 	split(&o->keep, &keep);
-	int r = factory_reset_run(&keep, look, &layer, p, e);
+	int r = o->reboot && !o->allow_running_vms ? upgrade_check_restart(e) : 0;
+
+	if (r == 0)
+		r = factory_reset_run(&keep, look, &layer, p, e);
 	if (r == 0 && !o->dry_run && !o->yes)
 		r = err_set(e, ECANCELED, "nothing was changed; add --yes to make %s", layer);
 	if (o->json)

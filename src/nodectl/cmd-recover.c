@@ -9,7 +9,8 @@
 #include "upgrade/recover.h"
 #include "upgrade/settings.h"
 
-#define KEEP_MAX 1000
+#define KEEP_MAX   1000
+#define KEEP_UNSET UINT64_MAX
 
 struct recover_options {
 	bool list, json;
@@ -20,6 +21,8 @@ struct gc_options {
 	bool dry_run, json;
 };
 
+static const struct gc_options gc_defaults = {.keep = KEEP_UNSET};
+
 static const struct cli_opt recover_opts[] = {
 	{0, "list", NULL, "say what would be done, and change nothing", OPT_FLAG,
 		offsetof(struct recover_options, list)},
@@ -27,8 +30,8 @@ static const struct cli_opt recover_opts[] = {
 };
 
 static const struct cli_opt gc_opts[] = {
-	{0, "keep", "N", "images that are kept (default: keep of upgrade.conf)", OPT_NUMBER,
-		offsetof(struct gc_options, keep)},
+	{0, "keep", "N", "images that are kept, from 1 on (default: keep of upgrade.conf)",
+		OPT_NUMBER, offsetof(struct gc_options, keep)},
 	{0, "dry-run", NULL, "say what would be done, and change nothing", OPT_FLAG,
 		offsetof(struct gc_options, dry_run)},
 	{0, "json", NULL, "print JSON", OPT_FLAG, offsetof(struct gc_options, json)},
@@ -99,7 +102,7 @@ static int find_keep(const struct gc_options *o, unsigned *keep, struct err *e)
 {
 	struct settings settings;
 
-	if (o->keep) {
+	if (o->keep != KEEP_UNSET) {
 		*keep = (unsigned)o->keep;
 		return 0;
 	}
@@ -120,8 +123,10 @@ static int run_gc(
 	autosite site = {0};
 	unsigned keep = 0;
 
-	if (o->keep > KEEP_MAX) {
-		err_set(e, EINVAL, "'--keep' is at most %d", KEEP_MAX);
+	if (o->keep != KEEP_UNSET && (o->keep == 0 || o->keep > KEEP_MAX)) {
+		err_set(e, EINVAL,
+			"'--keep' is from 1 to %d; 1 keeps what runs or may boot next, and no more",
+			KEEP_MAX);
 		return CLI_WRONG_USE;
 	}
 	int r = find_keep(o, &keep, e);
@@ -151,9 +156,10 @@ const struct cli_command cmd_gc = {
 	.details =
 		"With their layers, boot entries and snapshots.  Of each image that is kept, at\n"
 		"most as many layers are.  What runs, boots by default, is tried or staged is\n"
-		"never removed, and counts.\n",
+		"never removed, and counts: --keep=1 leaves no image besides.\n",
 	.opts = gc_opts,
 	.opt_count = ARRAY_LEN(gc_opts),
+	.defaults = &gc_defaults,
 	.opts_size = sizeof(struct gc_options),
 	.run = run_gc,
 };

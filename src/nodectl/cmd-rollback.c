@@ -7,7 +7,7 @@
 
 struct options {
 	const char *to;
-	bool with_var, dry_run, json, reboot;
+	bool with_var, dry_run, json, reboot, allow_running_vms;
 };
 
 static const struct cli_opt opts[] = {
@@ -19,6 +19,8 @@ static const struct cli_opt opts[] = {
 		offsetof(struct options, dry_run)},
 	{0, "json", NULL, "print the result as JSON", OPT_FLAG, offsetof(struct options, json)},
 	{0, "reboot", NULL, "restart into that layer", OPT_FLAG, offsetof(struct options, reboot)},
+	{0, "allow-running-vms", NULL, "restart also with virtual machines running", OPT_FLAG,
+		offsetof(struct options, allow_running_vms)},
 };
 
 static int run(
@@ -31,8 +33,10 @@ static int run(
 		.dry_run = o->dry_run,
 	};
 	autofree char *layer = NULL;
-	int r = rollback_run(&spec, &layer, e);
+	int r = o->reboot && !o->allow_running_vms ? upgrade_check_restart(e) : 0;
 
+	if (r == 0)
+		r = rollback_run(&spec, &layer, e);
 	if (o->json)
 		restart_print_json(o->dry_run ? "planned" : "done", layer, r, e);
 	else if (r == 0 && o->dry_run)

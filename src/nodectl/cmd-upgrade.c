@@ -11,7 +11,8 @@
 struct options {
 	bool plan, stage, yes, json;
 	bool reboot, no_reboot;
-	bool allow_unsigned, allow_downgrade, allow_other_name, allow_running_vms, retry_failed;
+	bool allow_unsigned, allow_downgrade, allow_other_name, allow_incompatible;
+	bool allow_running_vms, retry_failed;
 	bool insecure;
 	const char *proxy, *manifest;
 };
@@ -34,6 +35,8 @@ static const struct cli_opt opts[] = {
 		offsetof(struct options, allow_downgrade)},
 	{0, "allow-other-name", NULL, "take an image of another product", OPT_FLAG,
 		offsetof(struct options, allow_other_name)},
+	{0, "allow-incompatible", NULL, "take an image that is not made for the version that runs",
+		OPT_FLAG, offsetof(struct options, allow_incompatible)},
 	{0, "allow-running-vms", NULL, "go on with virtual machines running", OPT_FLAG,
 		offsetof(struct options, allow_running_vms)},
 	{0, "retry-failed", NULL, "take an image that has failed here before", OPT_FLAG,
@@ -111,6 +114,7 @@ static int run_upgrade(const void *parsed, char *const args[], struct progress *
 		.yes = o->yes,
 		.allow_downgrade = o->allow_downgrade,
 		.allow_other_name = o->allow_other_name,
+		.allow_incompatible = o->allow_incompatible,
 		.allow_running_vms = o->allow_running_vms,
 		.retry_failed = o->retry_failed,
 	};

@@ -113,7 +113,8 @@ static int finish_before(struct err *e)
 	if (r == 1)
 		warn_of("/boot", site_refresh(&s, &own), &own);
 	warn_of("mending", recover_run(&s, false, &done, &own), &own);
-	log_lines(&done);
+	for (size_t i = 0; i < done.count; i++)
+		log_warning("mended: %s", done.items[i]);
 	return 0;
 }
 

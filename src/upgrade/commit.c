@@ -2,6 +2,7 @@
 #include "upgrade/commit.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "base/interrupt.h"
 #include "base/log.h"
@@ -9,6 +10,7 @@
 #include "boot/trial.h"
 #include "storage/thin.h"
 #include "upgrade/health.h"
+#include "upgrade/var-snapshot.h"
 
 int step_begin(struct site *s, struct journal *j, enum step step, struct err *e)
 {
@@ -39,38 +41,6 @@ void note_history(const struct site *s, const struct journal *j, const char *res
 
 	if (history_add(s->boot_fd, &t, &e) < 0)
 		log_warning("history of the node: %s", e.msg);
-}
-
-static const struct lvm_lv *find_var(const struct site *s)
-{
-	for (size_t i = 0; i < s->lvm.lv_count; i++) {
-		const struct lvm_lv *lv = &s->lvm.lvs[i];
-		const char *mount = lvm_tag_value(&lv->tags, LVM_TAG_MOUNT);
-
-		if (str_eq(lv->vg, s->vg->name) && lvm_has_tag(&lv->tags, LVM_TAG_VOLUME) &&
-			mount && str_eq(mount, "/var"))
-			return lv;
-	}
-	return NULL;
-}
-
-static int snapshot_var(const struct site *s, const char *layer, struct err *e)
-{
-	autofree char *of = xasprintf(LVM_TAG_OF "%s", layer);
-	const char *const tags[] = {LVM_TAG_SNAPSHOT, LVM_TAG_MOUNT "/var", of, NULL};
-	const struct lvm_lv *var = find_var(s);
-	const char *vg = s->vg->name;
-
-	if (!var)
-		return 0;
-	autofree char *name = xasprintf("%s.%s", var->name, layer);
-	/* Of an earlier time when the layer was left. */
-	int r = thin_remove(vg, name, e);
-	if (r == 0)
-		r = thin_snapshot(vg, var->name, name, 0, e);
-	if (r == 0)
-		r = thin_accept(vg, name, true, tags, e);
-	return r < 0 ? err_wrap(e, r, "snapshot of /var") : 0;
 }
 
 /* What the checks of the trial compare with; a node without is judged all the same. */
@@ -116,19 +86,25 @@ static bool remove_volume(const struct site *s, const char *name)
 /* Whether grubenv was written when that failed is not known. */
 static void undo(struct site *s, const struct journal *j)
 {
-	const struct lvm_lv *var = find_var(s);
-	autofree char *name = var ? xasprintf("%s.%s", var->name, j->from) : NULL;
-
 	interrupt_defer();
 	end_trial(s, j->to);
-	if (name)
-		remove_volume(s, name);
+	if (j->snapshot)
+		remove_volume(s, j->snapshot);
 	interrupt_resume();
+}
+
+/* Of earlier times when the layer was left: the report is of before the last one. */
+static void drop_older(const struct site *s, const char *layer)
+{
+	for (size_t i = 0; i < s->lvm.lv_count; i++)
+		if (var_snapshot_is_of(&s->lvm.lvs[i], s->vg->name, layer))
+			remove_volume(s, s->lvm.lvs[i].name);
 }
 
 static int prepare(struct site *s, const struct journal *j, struct err *e)
 {
-	int r = snapshot_var(s, j->from, e);
+	const struct lvm_lv *var = var_volume(&s->lvm, s->vg->name);
+	int r = var ? var_snapshot_take(var, j->from, j->snapshot, e) : 0;
 
 	if (r == 0)
 		r = pool_verify(s->vg->name, s->pool->name, e);
@@ -140,8 +116,10 @@ int commit_run(const struct commit *c, struct err *e)
 	struct site *s = c->site;
 	struct journal *j = c->journal;
 	struct err own = {0};
-	int r = step_begin(s, j, STEP_COMMIT, e);
 
+	free(j->snapshot);
+	j->snapshot = var_snapshot_name(&s->lvm, s->vg->name, j->from);
+	int r = step_begin(s, j, STEP_COMMIT, e);
 	if (r < 0)
 		return r;
 	note_health(s);
@@ -153,8 +131,10 @@ int commit_run(const struct commit *c, struct err *e)
 		undo(s, j);
 	else if (step_begin(s, j, STEP_TRIAL, &own) < 0)
 		log_warning("%s", own.msg);
-	if (r == 0)
+	if (r == 0) {
 		note_history(s, j, "trial", c->signer, c->is_unsigned);
+		drop_older(s, j->from);
+	}
 	interrupt_resume();
 	return r < 0 ? err_wrap(e, r, "commit") : 0;
 }

@@ -16,7 +16,7 @@
 #include "base/xalloc.h"
 #include "image/image.h"
 #include "sys/chroot.h"
-#include "upgrade/base-ref.h"
+#include "upgrade/base-view.h"
 #include "upgrade/overlay.h"
 
 #define PARTS_MAX  4 /* two layers and their bases */

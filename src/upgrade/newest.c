@@ -37,16 +37,63 @@ int site_compare(const char *layer, const char *other)
 	return order ? order : strverscmp(layer, other);
 }
 
-const char *site_newest(const struct site *s, const char *without)
+enum standing site_standing(const struct history *h, const char *layer)
 {
-	const char *newest = NULL;
+	for (size_t i = h->count; i > 0; i--) {
+		const struct transition *t = &h->items[i - 1];
+
+		if (str_eq(t->to, layer)) {
+			if (str_eq(t->result, "blessed") || str_eq(t->result, "done"))
+				return STANDING_GOOD;
+			return str_eq(t->result, "failed") ? STANDING_FAILED : STANDING_UNTRIED;
+		}
+		/* A rollback may leave, or call off, what was never found good. */
+		if (t->from && str_eq(t->from, layer) &&
+			!str_eq(t->operation, operation_name(OPERATION_ROLLBACK)))
+			return STANDING_GOOD;
+	}
+	return STANDING_UNKNOWN;
+}
+
+static bool same(const char *a, const char *b)
+{
+	return a && b && str_eq(a, b);
+}
+
+bool site_unfinished(const struct site *s, const struct journal *j)
+{
+	return j && j->operation != OPERATION_ROLLBACK && j->step != STEP_STAGED &&
+		j->step != STEP_TRIAL && !same(s->choice.trial, j->to) &&
+		!same(s->choice.default_layer, j->to) && !(s->running && same(s->layer, j->to));
+}
+
+/* The journal knows what is new also where the history is lost. */
+static bool is_new(
+	const struct site *s, const struct history *h, const struct journal *j, const char *layer)
+{
+	if (!j || !str_eq(j->to, layer))
+		return false;
+	return site_unfinished(s, j) ||
+		(j->operation != OPERATION_ROLLBACK &&
+			(j->step == STEP_STAGED || j->step == STEP_TRIAL) &&
+			site_standing(h, layer) != STANDING_GOOD);
+}
+
+const char *site_best(const struct site *s, const struct history *h, const struct journal *j)
+{
+	const char *best = NULL;
+	int best_rank = 0;
 
 	for (size_t i = 0; i < s->entries.count; i++) {
 		const char *layer = s->entries.items[i].layer;
+		int rank = is_new(s, h, j, layer) ? -1 : (int)site_standing(h, layer);
 
-		if (site_bootable(s, layer) && !(without && str_eq(layer, without)) &&
-			(!newest || site_compare(layer, newest) > 0))
-			newest = layer;
+		if (site_bootable(s, layer) &&
+			(!best || rank > best_rank ||
+				(rank == best_rank && site_compare(layer, best) > 0))) {
+			best = layer;
+			best_rank = rank;
+		}
 	}
-	return newest;
+	return best;
 }

@@ -43,7 +43,7 @@ static void text_base(struct strbuf *b, const struct upgrade_plan *u)
 		text_line(b, "Base: %s, %s%s of %s to write", u->base,
 			u->measured ? "" : "at most ", write, image);
 	if (u->seconds > 0)
-		text_line(b, "Time: about %" PRIu64 " s", u->seconds);
+		text_line(b, "Time: up to about %" PRIu64 " min", u->seconds / 60 + 1);
 }
 
 static void text_packages(struct strbuf *b, const struct upgrade_plan *u)
@@ -79,6 +79,15 @@ static void text_merge(struct strbuf *b, const struct upgrade_plan *u)
 		strbuf_putc(b, '\n');
 }
 
+static void text_problems(struct strbuf *b, const struct upgrade_plan *u)
+{
+	for (size_t i = 0; i < u->problems.count; i++) {
+		if (i == 0)
+			text_line(b, "In the way of booting it:");
+		text_line(b, "  %s", u->problems.items[i]);
+	}
+}
+
 char *upgrade_plan_text(const struct upgrade_plan *u)
 {
 	autostrbuf b = {0};
@@ -101,6 +110,7 @@ char *upgrade_plan_text(const struct upgrade_plan *u)
 	text_room(&b, "/boot", u->boot_needed_bytes, u->boot_free_bytes);
 	text_packages(&b, u);
 	text_merge(&b, u);
+	text_problems(&b, u);
 	return strbuf_take(&b);
 }
 

@@ -23,6 +23,11 @@
 #define INITRAMFS_PERCENT 60
 /* A mapping takes 16 bytes, in nodes that are half full in the worst case; twice for a snapshot. */
 #define MAPPING_BYTES 64
+/* Of a slow disk and one slow core, a second: what people wait for should be over earlier. */
+#define READ_BYTES_SECOND      (25 * MIB) /* unpacked, or through dm-verity */
+#define WRITE_BYTES_SECOND     (15 * MIB)
+#define INITRAMFS_BYTES_SECOND (4 * MIB) /* compressed */
+#define OTHER_SECONDS          30        /* merge, snapshots, thin_check, syncs */
 
 static const struct manifest *manifest_of(const struct upgrade_run *u)
 {
@@ -136,6 +141,15 @@ static struct base_job base_job_of(const struct upgrade_run *u)
 	};
 }
 
+uint64_t plan_seconds(const struct upgrade_plan *u, uint64_t measure_seconds)
+{
+	/* Both images are compared, then the new one is read back; measuring has done the first. */
+	uint64_t reading = u->base_is_there ? 0 : 3 * (u->image_bytes / READ_BYTES_SECOND);
+
+	return MAX(reading, 2 * measure_seconds) + u->write_bytes / WRITE_BYTES_SECOND +
+		u->boot_needed_bytes / INITRAMFS_BYTES_SECOND + OTHER_SECONDS;
+}
+
 static int measure_base(struct upgrade_run *u, struct err *e)
 {
 	const struct base_job job = base_job_of(u);
@@ -153,8 +167,7 @@ static int measure_base(struct upgrade_run *u, struct err *e)
 	plan->measured = true;
 	plan->write_bytes = cost.changed_bytes;
 	plan->pool_growth_bytes = cost.chunk_bytes + u->layer_bytes;
-	/* Making it reads both as well, and then the new one once more. */
-	plan->seconds = 2 * (uint64_t)(ended.tv_sec - began.tv_sec) + 1;
+	plan->seconds = plan_seconds(plan, (uint64_t)(ended.tv_sec - began.tv_sec));
 	return 0;
 }
 
@@ -168,17 +181,25 @@ static int estimate(struct upgrade_run *u, struct err *e)
 	if (r < 0)
 		return r;
 	estimate_pool(u);
+	plan->seconds = plan_seconds(plan, 0);
 	if (plan->pool_growth_bytes + plan->image_bytes / 10 > plan->pool_free_bytes &&
 		!u->room.failed)
 		r = measure_base(u, e);
 	return r;
 }
 
+static int look_for_machines(struct upgrade_run *u, struct err *e)
+{
+	if (u->spec->allow_running_vms || !u->site.running)
+		return 0;
+	return precheck_machines(&u->plan->problems, e);
+}
+
+/* Virtual machines run on until the restart, which neither a plan nor a staged layer comes to. */
 static int judge(struct upgrade_run *u, bool base_differs, struct err *e)
 {
-	const bool asks = !u->spec->allow_running_vms && u->site.running;
+	const bool commits = !u->spec->stage && !u->spec->plan_only;
 	struct err memory = {0};
-	autostrv machines = {0};
 	const struct precheck c = {
 		.spec = u->spec,
 		.plan = u->plan,
@@ -186,17 +207,19 @@ static int judge(struct upgrade_run *u, bool base_differs, struct err *e)
 		.failed = &u->failed,
 		.root_hash = manifest_of(u)->verity.root_hash,
 		.room = &u->room,
-		.machines = &machines,
+		.upgrades_from_min = manifest_of(u)->upgrades_from_min,
+		.upgrades_from_max = manifest_of(u)->upgrades_from_max,
 		.base_differs = base_differs,
 	};
-	int r = asks ? precheck_find_machines(&machines, e) : 0;
+	int r = commits ? look_for_machines(u, e) : 0;
 
 	if (r < 0)
 		return r;
 	precheck_judge(&c, &u->plan->problems);
 	if (memory_check(MEMORY_BYTES, "an upgrade", &memory) < 0)
 		strv_add(&u->plan->problems, memory.msg);
-	return precheck_result(&u->plan->problems, "upgrade", e);
+	r = precheck_result(&u->plan->problems, "upgrade", e);
+	return r < 0 || commits ? r : look_for_machines(u, e);
 }
 
 int plan_make(struct upgrade_run *u, struct err *e)

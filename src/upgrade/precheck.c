@@ -42,6 +42,23 @@ static void judge_version(const struct precheck *c, struct strv *out)
 			u->new_version, u->old_version);
 }
 
+static void judge_range(const struct precheck *c, struct strv *out)
+{
+	const struct upgrade_plan *u = c->plan;
+	const char *min = c->upgrades_from_min, *max = c->upgrades_from_max;
+
+	/* Versions of another product say nothing. */
+	if (!min || c->spec->allow_incompatible ||
+		(u->old_name && !str_eq(u->old_name, u->new_name)))
+		return;
+	if (!u->old_version || !version_in_range(u->old_version, min, max))
+		problem(out,
+			"version %s runs, and %s upgrades from %s%s%s: upgrade to one of these "
+			"first, or --allow-incompatible takes it",
+			u->old_version ? u->old_version : "(unknown)", u->new_version, min,
+			max ? " to " : " and newer", max ? max : "");
+}
+
 static void judge_failed(const struct precheck *c, struct strv *out)
 {
 	char hash[SHA256_HEX_BYTES];
@@ -117,32 +134,39 @@ static void judge_default(const struct site *s, struct strv *out)
 		problem(out, "the default layer '%s' has no volume", layer);
 }
 
-void precheck_machines(const struct strv *machines, struct strv *problems)
-{
-	autostrbuf names = {0};
-
-	for (size_t i = 0; i < machines->count; i++)
-		strbuf_printf(&names, "%s%s", i ? ", " : "", machines->items[i]);
-	if (machines->count > 0)
-		problem(problems,
-			"%zu virtual machine%s running (%.200s): move or stop them, or "
-			"--allow-running-vms",
-			machines->count, machines->count == 1 ? " is" : "s are", names.data);
-}
-
 void precheck_judge(const struct precheck *c, struct strv *problems)
 {
 	judge_version(c, problems);
+	judge_range(c, problems);
 	judge_failed(c, problems);
 	judge_default(c->site, problems);
 	judge_pool(c, problems);
 	judge_rooms(c, problems);
-	/* They run on until the restart, which neither of these comes to. */
-	if (!c->spec->allow_running_vms && !c->spec->stage && !c->spec->plan_only)
-		precheck_machines(c->machines, problems);
 }
 
-int precheck_find_machines(struct strv *out, struct err *e)
+/* Of libvirt as one daemon and of libvirt as many. */
+static bool has_libvirt(void)
+{
+	return cmd_exists("libvirtd") || cmd_exists("virtqemud");
+}
+
+static void list_machines(char *text, struct strv *problems)
+{
+	autostrbuf names = {0};
+	char *rest = text;
+	size_t count = 0;
+
+	for (char *line; (line = str_next_word(&rest, "\n"));)
+		if (*str_trim(line))
+			strbuf_printf(&names, "%s%s", count++ ? ", " : "", str_trim(line));
+	if (count > 0)
+		problem(problems,
+			"%zu virtual machine%s running (%.200s): move or stop them, or "
+			"--allow-running-vms",
+			count, count == 1 ? " is" : "s are", names.data);
+}
+
+int precheck_machines(struct strv *problems, struct err *e)
 {
 	autofree char *text = NULL;
 	autocmd c = {.timeout_seconds = VIRSH_SECONDS};
@@ -155,19 +179,15 @@ int precheck_find_machines(struct strv *out, struct err *e)
 	int r = cmd_output(&c, &text, &own);
 	if (r == -EINTR)
 		return err_set(e, EINTR, "%s", own.msg);
-	if (r == -ETIMEDOUT)
-		return err_set(e, ETIMEDOUT,
-			"libvirt does not say which virtual machines run: %s: --allow-running-vms does "
-			"not ask it",
+	if (r == 0)
+		list_machines(text, problems);
+	else if (r == -ETIMEDOUT || has_libvirt())
+		problem(problems,
+			"libvirt does not say which virtual machines run (%s): start it, or "
+			"--allow-running-vms does not ask",
 			own.msg);
-	if (r < 0) {
+	else
 		log_info("no virtual machines: %s", own.msg);
-		return 0;
-	}
-	char *rest = text;
-	for (char *line; (line = str_next_word(&rest, "\n"));)
-		if (*str_trim(line))
-			strv_take(out, str_printable(str_trim(line)));
 	return 0;
 }
 
@@ -197,4 +217,12 @@ int precheck_result(const struct strv *problems, const char *what, struct err *e
 	for (size_t i = 0; i < problems->count; i++)
 		log_warning("%s", problems->items[i]);
 	return err_set(e, EPERM, "%zu reasons against the %s, see above", problems->count, what);
+}
+
+int upgrade_check_restart(struct err *e)
+{
+	autostrv problems = {0};
+	int r = precheck_machines(&problems, e);
+
+	return r < 0 ? r : precheck_result(&problems, "restart", e);
 }

@@ -16,17 +16,14 @@ struct precheck {
 	const struct failed_versions *failed;
 	const uint8_t *root_hash; /* of the new image */
 	const struct pool_room *room;
-	const struct strv *machines; /* virtual ones that run */
-	bool base_differs;           /* there is a base of that name with another root hash */
+	const char *upgrades_from_min, *upgrades_from_max; /* of its manifest; NULL: no limit */
+	bool base_differs; /* there is a base of that name with another root hash */
 };
 
 /* A line each into problems; an empty list is good. */
 void precheck_judge(const struct precheck *c, struct strv *problems);
-/* Also for what a staged layer needs. */
-void precheck_machines(const struct strv *machines, struct strv *problems);
-
-/* Virtual machines that run here, none without libvirt. */
-int precheck_find_machines(struct strv *out, struct err *e) MUST_CHECK;
+/* One about virtual machines, which a restart would end: those that run, or that nobody knows. */
+int precheck_machines(struct strv *problems, struct err *e) MUST_CHECK;
 /* -EBUSY: one is in progress, it is named. */
 int precheck_no_trial(const struct site *s, struct err *e) MUST_CHECK;
 /* -EPERM with problems: the only one, or how many. */

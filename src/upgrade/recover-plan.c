@@ -7,10 +7,12 @@
 #include "node/state.h"
 #include "upgrade/newest.h"
 #include "upgrade/recover.h"
+#include "upgrade/var-snapshot.h"
 
 struct view {
 	const struct site *s;
 	const struct journal *j; /* or NULL */
+	const struct history *h;
 	const struct boot_folders *folders;
 	const char *running, *chosen, *trial, *staged; /* layers that stay; NULL: none */
 	const char *unfinished; /* layer that an operation was cut off over, which goes */
@@ -76,16 +78,6 @@ static bool has_tag(const struct view *v, const struct lvm_lv *lv, const char *t
 		!lvm_has_tag(&lv->tags, LVM_TAG_NEW);
 }
 
-/* Before its commit, and not by a rollback, which makes no layer. */
-static bool is_unfinished(const struct view *v)
-{
-	const struct journal *j = v->j;
-
-	return j && j->operation != OPERATION_ROLLBACK && j->step != STEP_STAGED &&
-		j->step != STEP_TRIAL && !same(v->s->choice.trial, j->to) &&
-		!same(v->s->choice.default_layer, j->to) && !same(v->running, j->to);
-}
-
 static void choose(struct view *v)
 {
 	const char *was = v->s->choice.default_layer;
@@ -97,12 +89,10 @@ static void choose(struct view *v)
 	if (v->running && site_bootable(v->s, v->running))
 		v->chosen = v->running;
 	else
-		v->chosen = site_newest(v->s, v->unfinished);
+		v->chosen = site_best(v->s, v->h, v->j);
 	/* What was not finished is better than nothing. */
-	if (!v->chosen) {
-		v->chosen = site_newest(v->s, NULL);
+	if (same(v->chosen, v->unfinished))
 		v->unfinished = NULL;
-	}
 	v->settles = v->chosen != NULL;
 }
 
@@ -133,7 +123,7 @@ static void judge_journal(struct view *v)
 static void look(struct view *v)
 {
 	v->running = v->s->running ? v->s->layer : NULL;
-	v->unfinished = is_unfinished(v) ? v->j->to : NULL;
+	v->unfinished = site_unfinished(v->s, v->j) ? v->j->to : NULL;
 	choose(v);
 	v->hopeless = !v->chosen;
 	judge_trial(v);
@@ -186,11 +176,18 @@ static void mend_layers(struct view *v)
 	}
 }
 
-/* Of what is still run from, by an operation that did not come to leave it. */
-static bool is_early(const struct view *v, const char *layer)
+/* The snapshot that an operation took which did not come to leave the layer; NULL: none. */
+static const char *early_snapshot(const struct view *v)
 {
-	return v->unfinished && v->j->step == STEP_COMMIT && same(v->j->from, layer) &&
-		(same(v->running, layer) || same(v->chosen, layer));
+	return v->unfinished && v->j->step == STEP_COMMIT ? v->j->snapshot : NULL;
+}
+
+static bool is_replaced(const struct view *v, const struct lvm_lv *lv, const char *layer)
+{
+	const char *vg = v->s->vg->name;
+
+	return var_snapshot_is_of(lv, vg, layer) &&
+		var_snapshot_find(&v->s->lvm, vg, layer, early_snapshot(v)) != lv;
 }
 
 static void mend_snapshots(struct view *v)
@@ -207,9 +204,11 @@ static void mend_snapshots(struct view *v)
 			(!site_volume(v->s, LVM_TAG_LAYER, layer) || strv_has(&v->gone, layer)))
 			act(v, MEND_REMOVE_VOLUME, lv->name,
 				"the layer that it is of is not there");
-		else if (is_early(v, layer))
+		else if (same(early_snapshot(v), lv->name))
 			act(v, MEND_REMOVE_VOLUME, lv->name,
 				"it was taken for an operation that was cut off");
+		else if (is_replaced(v, lv, layer))
+			act(v, MEND_REMOVE_VOLUME, lv->name, "there is a newer one of its layer");
 	}
 }
 
@@ -260,25 +259,39 @@ static void mend_folders(struct view *v)
 	}
 }
 
-void recover_plan(const struct site *s, const struct journal *j, const struct boot_folders *folders,
-	struct mend_plan *out)
+static void settle(struct view *v)
 {
-	struct view v = {.s = s, .j = j, .folders = folders, .out = out};
+	const char *why = v->s->choice.default_layer ? "the default cannot be booted"
+						     : "there is no default";
+	bool doubtful = !same(v->running, v->chosen) &&
+		site_standing(v->h, v->chosen) < STANDING_UNKNOWN;
+	autofree char *text = xasprintf(
+		"%s%s", why, doubtful ? ", nor any layer that was ever found good" : "");
+
+	act(v, MEND_SETTLE, v->chosen, text);
+}
+
+void recover_plan(const struct site *s, const struct journal *j, const struct history *h,
+	const struct boot_folders *folders, struct mend_plan *out)
+{
+	struct view v = {.s = s, .j = j, .h = h, .folders = folders, .out = out};
 	const char *trial = s->choice.trial;
 
 	look(&v);
+	bool ended = j && !v.keeps_journal && !v.unfinished;
 	/*
 	 * What points somewhere is put right before what it points to goes, and the journal is kept as
-	 * long as it is needed to know what was not finished.
+	 * long as it is needed to know what was not finished, or not tried; but with the trial gone,
+	 * a commit would look cut off.
 	 */
-	if (j && !v.keeps_journal && !v.unfinished)
+	if (ended && j->step != STEP_TRIAL)
 		act(&v, MEND_CLEAR_JOURNAL, NULL, "what it tells of has ended");
 	if (v.settles)
-		act(&v, MEND_SETTLE, v.chosen,
-			s->choice.default_layer ? "the default cannot be booted"
-						: "there is no default");
+		settle(&v);
 	else if (trial && !v.trial)
 		act(&v, MEND_END_TRIAL, trial, "it cannot be booted");
+	if (ended && j->step == STEP_TRIAL)
+		act(&v, MEND_CLEAR_JOURNAL, NULL, "what it tells of has ended");
 	mend_entries(&v);
 	mend_layers(&v);
 	mend_snapshots(&v);
@@ -370,7 +383,8 @@ static void drop_layers(struct view *v, unsigned keep)
 void gc_plan(const struct site *s, const struct journal *j, unsigned keep,
 	const struct boot_folders *folders, struct mend_plan *out)
 {
-	struct view v = {.s = s, .j = j, .folders = folders, .out = out};
+	const struct history none = {0};
+	struct view v = {.s = s, .j = j, .h = &none, .folders = folders, .out = out};
 
 	look(&v);
 	/* Whatever is wrong is put right by recovery, first. */

@@ -112,13 +112,16 @@ int recover_decide(const struct site *s, struct mend_plan *out, struct err *e)
 {
 	autobootfolders folders = {0};
 	autojournal j = {0};
+	autohistory history = {0};
 	int r = look_at_folders(s, &folders, e);
 
+	if (r == 0)
+		r = history_read(s->boot_fd, &history, e);
 	if (r == 0)
 		r = journal_read(s->boot_fd, &j, e);
 	if (r < 0)
 		return r;
-	recover_plan(s, r > 0 ? &j : NULL, &folders, out);
+	recover_plan(s, r > 0 ? &j : NULL, &history, &folders, out);
 	return 0;
 }
 

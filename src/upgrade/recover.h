@@ -48,8 +48,8 @@ void boot_folders_fini(struct boot_folders *f);
 #define autobootfolders auto_with(boot_folders_fini) struct boot_folders
 
 /* j may be NULL. */
-void recover_plan(const struct site *s, const struct journal *j, const struct boot_folders *folders,
-	struct mend_plan *out);
+void recover_plan(const struct site *s, const struct journal *j, const struct history *h,
+	const struct boot_folders *folders, struct mend_plan *out);
 /* keep images, of each of them at most keep layers, and what must stay. */
 void gc_plan(const struct site *s, const struct journal *j, unsigned keep,
 	const struct boot_folders *folders, struct mend_plan *out);

@@ -13,6 +13,7 @@
 #include "upgrade/hooks.h"
 #include "upgrade/open.h"
 #include "upgrade/upgrade.h"
+#include "upgrade/var-snapshot.h"
 
 /* Chosen, and not booted yet: this system runs from what it would replace. */
 static bool trial_is_waiting(const struct site *s)
@@ -20,20 +21,10 @@ static bool trial_is_waiting(const struct site *s)
 	return s->choice.trial && !str_eq(s->choice.trial, s->layer);
 }
 
-static bool is_var_of(const struct site *s, const struct lvm_lv *lv, const char *layer)
-{
-	const char *mount = lvm_tag_value(&lv->tags, LVM_TAG_MOUNT);
-	const char *of = lvm_tag_value(&lv->tags, LVM_TAG_OF);
-
-	return str_eq(lv->vg, s->vg->name) && lvm_has_tag(&lv->tags, LVM_TAG_SNAPSHOT) && mount &&
-		str_eq(mount, "/var") && of && str_eq(of, layer);
-}
-
 static int check_var(const struct site *s, const char *layer, struct err *e)
 {
-	for (size_t i = 0; i < s->lvm.lv_count; i++)
-		if (is_var_of(s, &s->lvm.lvs[i], layer))
-			return 0;
+	if (var_snapshot_find(&s->lvm, s->vg->name, layer, NULL))
+		return 0;
 	return err_set(e, ENOENT,
 		"there is no /var as it was when '%s' was left: rollback without --with-var",
 		layer);

@@ -27,5 +27,8 @@ int plan_make(struct upgrade_run *u, struct err *e) MUST_CHECK;
 /* Read both images and merge for the report only. */
 int plan_measure(struct upgrade_run *u, struct err *e) MUST_CHECK;
 
+/* How long it takes on a slow machine, by the bytes of the plan and by how long measuring took. */
+uint64_t plan_seconds(const struct upgrade_plan *u, uint64_t measure_seconds);
+
 /* "node-1.2+3" of "node-1.2" and so on, for the menu: "node 1.2 (3)".  The caller frees it. */
 char *plan_title(const char *name, const char *version, const char *layer) MUST_CHECK;

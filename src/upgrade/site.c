@@ -208,9 +208,17 @@ static int find_running(bool look, char **layer, struct err *e)
 static int choose_layer(struct site *s, struct err *e)
 {
 	const char *layer = s->choice.default_layer;
+	autohistory history = {0};
+	autojournal j = {0};
+	int r = history_read(s->boot_fd, &history, e);
 
+	if (r == 0)
+		r = journal_read(s->boot_fd, &j, e);
+	if (r < 0)
+		return r;
+	/* As recovery will decide. */
 	if (!layer || !site_bootable(s, layer))
-		layer = site_newest(s, NULL);
+		layer = site_best(s, &history, r > 0 ? &j : NULL);
 	if (!layer)
 		return err_set(e, ENOENT, "volume group '%s' has no layer that can be booted",
 			s->vg->name);

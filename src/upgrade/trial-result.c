@@ -45,11 +45,6 @@ static bool find_hash(const struct site *s, const char *layer, char out[HASH_DIG
 	return true;
 }
 
-static char *copy_or_null(const char *text)
-{
-	return text ? xstrdup(text) : NULL;
-}
-
 static void add_history(
 	const struct site *s, const char *layer, const char *result, const char *why)
 {
@@ -61,10 +56,10 @@ static void add_history(
 	bool known = r == 1 && str_eq(j.to, layer);
 	struct transition t = {
 		.operation = xstrdup(operation_name(known ? j.operation : OPERATION_UPGRADE)),
-		.from = copy_or_null(known ? j.from : NULL),
+		.from = xstrdup_or_null(known ? j.from : NULL),
 		.to = xstrdup(layer),
 		.result = xstrdup(result),
-		.why = copy_or_null(why),
+		.why = xstrdup_or_null(why),
 	};
 	shrug(history_add(s->boot_fd, &t, &e), &e);
 	transition_fini(&t);

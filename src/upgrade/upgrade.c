@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "base/hash.h"
@@ -145,11 +146,11 @@ static int carry_out(struct upgrade_run *u, struct err *e)
 {
 	const struct upgrade_plan *plan = u->plan;
 	const struct hook_event event = {.name = "pre-upgrade", .from = plan->from, .to = plan->to};
-	struct journal j = {
+	autojournal j = {
 		.operation = OPERATION_UPGRADE,
-		.from = plan->from,
-		.to = plan->to,
-		.base = plan->base,
+		.from = xstrdup(plan->from),
+		.to = xstrdup(plan->to),
+		.base = xstrdup(plan->base),
 		.new_base = !plan->base_is_there,
 		.started = time(NULL),
 	};
@@ -220,7 +221,7 @@ static void find_signer(const struct history *h, const char *layer, struct commi
 static int check_staged(
 	const struct site *s, const struct journal *j, bool allow_running_vms, struct err *e)
 {
-	autostrv machines = {0}, problems = {0};
+	autostrv problems = {0};
 	int r = 0;
 
 	if (!lvm_find(&s->lvm, LVM_TAG_LAYER, j->to))
@@ -231,11 +232,8 @@ static int check_staged(
 			"again",
 			j->to, j->from, s->layer);
 	if (!allow_running_vms && s->running)
-		r = precheck_find_machines(&machines, e);
-	if (r < 0)
-		return r;
-	precheck_machines(&machines, &problems);
-	return precheck_result(&problems, "upgrade", e);
+		r = precheck_machines(&problems, e);
+	return r < 0 ? r : precheck_result(&problems, "upgrade", e);
 }
 
 int upgrade_activate(bool allow_running_vms, char **layer, struct err *e)
@@ -265,6 +263,8 @@ int upgrade_activate(bool allow_running_vms, char **layer, struct err *e)
 
 		/* It stays staged. */
 		j.step = STEP_STAGED;
+		free(j.snapshot);
+		j.snapshot = NULL;
 		if (journal_write(s.boot_fd, &j, &own) < 0)
 			log_warning("%s", own.msg);
 		return r;

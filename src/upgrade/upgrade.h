@@ -16,7 +16,7 @@
 struct upgrade_spec {
 	struct liveimg_from from; /* folder and signature are seen to */
 	bool plan_only, stage, yes;
-	bool allow_downgrade, allow_other_name, allow_running_vms, retry_failed;
+	bool allow_downgrade, allow_other_name, allow_incompatible, allow_running_vms, retry_failed;
 };
 
 /* Of a package; NULL: not there. */
@@ -43,11 +43,12 @@ struct upgrade_plan {
 	uint64_t pool_growth_bytes, pool_free_bytes;
 	uint64_t metadata_growth_bytes, metadata_free_bytes;
 	uint64_t boot_needed_bytes, boot_free_bytes;
-	uint64_t seconds;                /* about; 0: not known */
+	uint64_t seconds;                /* on a slow machine; 0: not known */
 	struct package_changes packages; /* from image to image */
 	struct strv lost_packages;       /* added on this node, not in the new image */
 	struct merge_report merge;
-	struct strv problems; /* why it was refused */
+	struct strv
+		problems; /* why it was refused; otherwise what would be in the way of its boot */
 };
 
 void upgrade_plan_fini(struct upgrade_plan *u);
@@ -72,6 +73,9 @@ struct rollback_spec {
 	bool with_var;  /* also /var as it was when "to" was left */
 	bool dry_run;
 };
+
+/* -EPERM: virtual machines run here, or libvirt does not say, and a restart would end them. */
+int upgrade_check_restart(struct err *e) MUST_CHECK;
 
 /* *layer: what boots next, the caller's to free. */
 int rollback_run(const struct rollback_spec *spec, char **layer, struct err *e) MUST_CHECK;

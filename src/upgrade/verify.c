@@ -12,7 +12,7 @@
 #include "image/manifest.h"
 #include "image/sign.h"
 #include "liveimg/base-write.h"
-#include "upgrade/base-ref.h"
+#include "upgrade/base-view.h"
 #include "upgrade/layer-read.h"
 #include "upgrade/node-diff.h"
 

@@ -7,6 +7,7 @@ bedplate=$1
 
 requires which mksquashfs
 requires which mke2fs
+requires which jq
 [ "$(id -u)" -eq 0 ] || { echo "skipped: needs root for owners and devices"; exit 77; }
 
 cd "$work"
@@ -59,7 +60,7 @@ manifest() {
 	echo "a bill" >"$1.spdx.json"
 	cat >"$1.manifest.json" <<END
 {"manifest_version":1,"name":"testnode","version":"1.0","arch":"amd64","source_date":1700000000,
-"rootfs_type":"squashfs-ext4","kernels":[],"packages":[],"previous":null,"tool":"hand","recipe":null,
+"rootfs_type":"squashfs-ext4","kernels":[],"packages":[],"previous":null,"upgrades_from":{"min":"0.8","max":null},"tool":"hand","recipe":null,
 "liveimg":{"file":"$1.squashfs.img","size":$(stat -c %s "$1.squashfs.img"),"sha256":"$(sum "$1.squashfs.img")"},
 "rootfs":{"file":"LiveOS/rootfs.img","size":$(stat -c %s wrap/LiveOS/rootfs.img),"sha256":"$(sum wrap/LiveOS/rootfs.img)"},
 "files":{"file":"$1.files","size":$(stat -c %s "$1.files"),"sha256":"$(sum "$1.files")"},
@@ -123,6 +124,10 @@ openssl req -x509 -newkey rsa:2048 -nodes -keyout key2 -out cert2 -days 9 -subj 
 expect 1 "$bedplate" image verify a.squashfs.img
 one_line "'a.manifest.json': No such file"
 manifest a
+expect 0 "$bedplate" image inspect a.squashfs.img
+has "$work/out" 'Upgrades:     version 0.8 and newer'
+expect 0 "$bedplate" image inspect --json a.squashfs.img
+[ "$(jq -c .upgrades_from "$work/out")" = '{"max":null,"min":"0.8"}' ] || fail "$(cat "$work/out")"
 expect 1 "$bedplate" image verify a.squashfs.img
 one_line "'a.manifest.json' is not signed"
 expect 0 "$bedplate" image verify --unsigned a.squashfs.img

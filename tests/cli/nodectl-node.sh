@@ -32,6 +32,10 @@ grep -q "'--packages' and '--content' exclude each other" "$work/err" || fail "$
 expect 2 "$nodectl" diff --packages --files
 expect 2 "$nodectl" diff a+1 b+1 c+1
 expect 2 "$nodectl" verify a+1
+for keep in 0 1001; do
+	expect 2 "$nodectl" gc --keep=$keep
+	grep -q "'--keep' is from 1 to 1000" "$work/err" || fail "$(cat "$work/err")"
+done
 
 # A login goes on, whatever this machine is.
 expect 0 "$nodectl" motd

@@ -39,6 +39,9 @@ thin n-1+1.merge new
 thin n-6 base                 # cut off in step commit, by the journal
 thin n-6+1 layer
 thin var.n-1+1 snapshot mount:/var of:n-1+1
+thin var.n-1+1.2 snapshot mount:/var of:n-1+1     # the journal's
+thin var.n-8+1 snapshot mount:/var of:n-8+1
+thin var.n-8+1.10 snapshot mount:/var of:n-8+1    # committed, and the older one was not removed yet
 thin var.n-0+1 snapshot mount:/var of:n-0+1
 thin n-8 base                 # an entry that cannot be read
 thin n-8+1 layer
@@ -67,7 +70,7 @@ printf '# GRUB Environment Block\ndefault=n-1+1\ntrial=n-9+1\ntries=3\n' >grub/g
 head -c $((1024 - $(stat -c %s grub/grubenv))) /dev/zero | tr '\0' '#' >>grub/grubenv
 cat >bedplate/journal.json <<'JOURNAL'
 {"schema":1,"operation":"upgrade","step":"commit","from":"n-1+1","to":"n-6+1","base":"n-6",
-"new_base":true,"var":false,"started":5}
+"new_base":true,"var":false,"snapshot":"var.n-1+1.2","started":5}
 JOURNAL
 cd /
 umount /run/boot
@@ -98,7 +101,8 @@ remove-volume n-5+1
 remove-volume n-6
 remove-volume n-6+1
 remove-volume var.n-0+1
-remove-volume var.n-1+1
+remove-volume var.n-1+1.2
+remove-volume var.n-8+1
 END
 cmp "$work/want" "$work/got" || fail "$(diff "$work/want" "$work/got")"
 
@@ -135,7 +139,9 @@ n-1+1
 n-7+1
 n-8
 n-8+1
-pool"
+pool
+var.n-1+1
+var.n-8+1.10"
 same "$work/files" "./bedplate/history.jsonl
 ./grub/grubenv
 ./n-1+1/bedplate.cfg

@@ -94,10 +94,10 @@ wrong() {
 	volumes || :
 	exit 1
 }
-# as_grub: what GRUB reads, which knows nothing of a journal.
+# as_grub: what GRUB reads, which knows nothing of a journal, nor of bitmaps (-c).
 as_grub() {
 	rm -rf /run/see/*
-	debugfs -R 'dump /grub/grubenv /run/see/grubenv' /dev/loop0p3 2>/dev/null
+	debugfs -c -R 'dump /grub/grubenv /run/see/grubenv' /dev/loop0p3 2>/dev/null
 	[ "$(stat -c %s /run/see/grubenv)" = 1024 ] || wrong "GRUB reads no grubenv"
 	[ "$(head -n 1 /run/see/grubenv)" = '# GRUB Environment Block' ] || wrong "grubenv is damaged"
 	state=$(choice /run/see/grubenv)
@@ -106,16 +106,22 @@ as_grub() {
 	for name in bedplate.cfg vmlinuz initramfs.img; do
 		echo "dump /$boots/$name /run/see/$boots/$name"
 	done >/run/see/commands
-	debugfs -f /run/see/commands /dev/loop0p3 >/dev/null 2>&1
+	debugfs -c -f /run/see/commands /dev/loop0p3 >/dev/null 2>&1
 	boot_files /run/see "$boots" >/run/see/sums 2>/run/mended || wrong "GRUB cannot read what it boots"
 	diff /run/see/sums "$LAB_WORK/sums-$boots" || wrong "GRUB reads another entry of $boots"
 }
-# activate: as the initramfs does.
+# activate [-K] VOLUME...: strictly, and as the initramfs and nodectl do if that fails.
 activate() {
-	lvm vgchange -q -ay --sysinit bedplate >/run/out 2>&1 ||
-		lvm vgchange -q -ay --sysinit --config \
-			'global{thin_check_options=["-q","--ignore-non-fatal-errors"]}' bedplate >/run/out 2>&1 ||
-		wrong "not all volumes can be used: $(cat /run/out)"
+	lvm lvchange -q -ay "$@" >/run/out 2>&1 ||
+		lvm lvchange -q -ay "$@" --config \
+			'global{thin_check_options=["-q","--ignore-non-fatal-errors"]}' >/run/out 2>&1 ||
+		wrong "$* cannot be used: $(cat /run/out)"
+}
+# activate_boot: what the initramfs does, which knows nothing of volumes that are not complete.
+activate_boot() {
+	# shellcheck disable=SC2046 # words
+	activate -K "bedplate/${boots%+*}" "bedplate/$boots" $(lvm lvs --noheadings \
+		-o vg_name,lv_name --separator=/ -S "tags=bedplate:volume" bedplate)
 }
 # allowed PHASE: grubenv is as before or as after, and never goes back.
 allowed() {
@@ -137,7 +143,7 @@ mend() {
 		"$nodectl" recover >/run/mended 2>&1 || wrong "recover failed"
 		return
 	fi
-	activate
+	activate_boot
 	param=
 	[ "${state% *}" = "$boots" ] || param=bedplate.trial=$boots
 	echo "bedplate.layer=$boots $param" >/run/cmdline
@@ -162,14 +168,14 @@ one_layer() {
 	umount /run/mnt
 	mount -t ext4 -o ro /dev/loop0p3 /run/mnt
 }
-# inspect PHASE HOW: after it was mended.
+# inspect PHASE: after it was mended.
 inspect() {
 	volumes >/run/volumes
 	layers=$old
 	want=volumes-new
 	[ "$1 $passed" = 'upgrade 0' ] && want=volumes-old || layers="$old $new"
 	diff "$LAB_WORK/$want" /run/volumes || wrong "volumes"
-	[ "$2" = boot ] || activate
+	activate bedplate
 	mount -t ext4 -o ro /dev/loop0p3 /run/mnt || wrong "/boot"
 	cp /run/mnt/bedplate/journal.json /run/journal 2>/dev/null || rm -f /run/journal
 	[ "$(choice /run/mnt/grub/grubenv)" = "$state" ] || wrong "mending changed what boots"
@@ -214,7 +220,7 @@ look() {
 	as_grub
 	allowed "$2"
 	mend "$3"
-	inspect "$2" "$3"
+	inspect "$2"
 	[ "$4" = quick ] || thorough
 	[ "$4" != again ] || again "$2"
 	lvm vgchange -q -an bedplate >/dev/null 2>&1 || wrong "volumes are in use"

@@ -44,6 +44,9 @@ jq '.packages = [{name: "libfoo", version: "1.3", arch: "amd64"}]' \
 	"$work/two/lab-2.manifest.json" >"$work/manifest" && mv "$work/manifest" "$work/two/lab-2.manifest.json"
 variant downgrade '.version = "0.9"'
 variant other '.name = "other"'
+variant too-new '.version = "3" | .upgrades_from = {min: "1.1", max: null}'
+variant too-old '.version = "3" | .upgrades_from = {min: "0.1", max: "0.9"}'
+variant bad-range '.upgrades_from = {min: "../1"}'
 variant other-content '.version = "1"'
 variant huge '.version = "3" | .kernels[0].kernel_size = 3000000000'
 variant foreign '.arch = "arm64"'
@@ -131,6 +134,10 @@ interrupted() {
 	diff /run/before /run/after
 	with_boot [ ! -e $boot/bedplate/journal.json ]
 }
+snapshots_are() {
+	lvm lvs --noheadings -o lv_name @bedplate:snapshot | tr -d ' ' | sort >/run/snapshots
+	printf '%s\n' "$@" | diff - /run/snapshots
+}
 env_is() {
 	mount -t ext4 /dev/ubda3 $boot
 	grub-editenv $boot/grub/grubenv list | sort >/run/env
@@ -176,6 +183,11 @@ refused 'version 0.9 is older than 1, which runs: --allow-downgrade' \
 	upgrade "$LAB_WORK/downgrade/image.img" --allow-unsigned --yes
 refused "is of 'other', this node runs 'lab': --allow-other-name" \
 	upgrade "$LAB_WORK/other/image.img" --allow-unsigned --yes
+refused 'version 1 runs, and 3 upgrades from 1.1 and newer: upgrade to one of these first, or --allow-inc' \
+	upgrade "$LAB_WORK/too-new/image.img" --allow-unsigned --yes
+refused 'version 1 runs, and 3 upgrades from 0.1 to 0.9: upgrade' \
+	upgrade "$LAB_WORK/too-old/image.img" --allow-unsigned --yes
+refused "field 'upgrades_from.min' is not a name" upgrade "$LAB_WORK/bad-range/image.img" --allow-unsigned --yes
 refused 'another image that is called lab-1' \
 	upgrade "$LAB_WORK/other-content/image.img" --allow-unsigned --yes
 refused '/boot: 2.8 GiB needed, .* free' upgrade "$LAB_WORK/huge/image.img" --allow-unsigned --yes
@@ -210,6 +222,9 @@ jq -e '.ok and .result == "planned" and .measured and .to == "lab-2+1" and .writ
 	and (.changes | length > 0) and .lost_packages == ["driver 7"] and .signer == null' /run/out
 fingerprint >/run/after
 diff /run/before /run/after
+
+ok upgrade "$LAB_WORK/too-old/image.img" --allow-unsigned --allow-incompatible --plan
+grep '^Upgrade: lab 1 (lab-1+1) -> lab 3 (lab-3+1)$' /run/out
 
 ok upgrade "$LAB_WORK/one/lab-1.squashfs.img" --allow-unsigned --yes
 grep 'lab 1 runs here already, as layer lab-1+1' /run/out
@@ -277,6 +292,15 @@ umount $boot
 refused 'lab-2+1. is waiting for its trial' upgrade "$two" --allow-unsigned --yes
 refused 'lab-2+1. is waiting for its trial' factory-reset --yes
 refused 'so /var is as it was' rollback --with-var
+mkdir /run/fake
+printf '#!/bin/sh\necho guest-1\n' >/run/fake/virsh
+chmod 755 /run/fake/virsh
+(
+	PATH=/run/fake:$PATH
+	refused '1 virtual machine is running (guest-1): move or stop' rollback --reboot
+	refused '1 virtual machine is running (guest-1): move or stop' factory-reset --yes --reboot
+	ok rollback --dry-run
+)
 ok rollback --dry-run
 grep '^lab-1+1 would boot next' /run/out
 env_is default=lab-1+1 trial=lab-2+1 tries=3
@@ -296,6 +320,8 @@ jq -e '.result == "staged" and .base_is_there and (.signer | test("ours"))' /run
 env_is default=lab-1+1
 ok activate --json
 staged=$(jq -r .layer /run/out)
+# The snapshot of the first upgrade went once there was the next one.
+snapshots_are var.lab-1+1.2
 env_is default=lab-1+1 trial="$staged" tries=3
 mount -t ext4 /dev/ubda3 $boot
 tail -n 1 $boot/bedplate/history.jsonl | jq -e '.result == "trial" and (.unsigned | not) and (.signer | test("ours"))'
@@ -308,6 +334,7 @@ env_is default=lab-1+1
 
 ok factory-reset --keep=/etc/motd,network --yes --json
 jq -e '.ok and .result == "trial" and .layer == "lab-1+2"' /run/out
+snapshots_are var.lab-1+1.3
 env_is default=lab-1+1 trial=lab-1+2 tries=3
 mount -t ext4 -o ro /dev/bedplate/lab-1+2 /run/lab-layer
 upper=/run/lab-layer/upper

@@ -33,6 +33,8 @@ static void fill(struct manifest *m)
 	a->version = xstrdup("1");
 	a->arch = xstrdup("amd64");
 	a->origin = xstrdup("Debian");
+	m->upgrades_from_min = xstrdup("1.0");
+	m->upgrades_from_max = xstrdup("1.1");
 	m->tool = xstrdup("bedplate 0.1.0");
 	manifest_sort(m);
 }
@@ -53,6 +55,8 @@ static void manifest_comes_back(void **state)
 	assert_int_equal(again.rootfs.size_bytes, 9000000000);
 	assert_int_equal(again.verity.fec_roots, 2);
 	assert_null(again.sbom.file);
+	assert_string_equal(again.upgrades_from_min, "1.0");
+	assert_string_equal(again.upgrades_from_max, "1.1");
 	assert_true(str_ends(text, "\n}\n"));
 }
 
@@ -79,6 +83,13 @@ static void wrong_manifests_are_refused(void **state)
 			"field 'verity.hash_offset' is within the data"},
 		{"\"sha256\": \"0102", "\"sha256\": \"01",
 			"field 'liveimg.sha256' is not a SHA-256 digest"},
+		{"\"upgrades_from\": {", "\"upgrades_from\": \"1\", \"x\": {",
+			"field 'upgrades_from' is not an object"},
+		{"\"min\": \"1.0\"", "\"min\": null", "field 'upgrades_from.min' is missing"},
+		{"\"min\": \"1.0\"", "\"min\": \"1 0\"", "field 'upgrades_from.min' is not a name"},
+		{"\"max\": \"1.1\"", "\"max\": 1.1", "field 'upgrades_from.max' is not a string"},
+		{"\"max\": \"1.1\"", "\"max\": \"1.0~1\"",
+			"field 'upgrades_from.max' is older than 'min'"},
 	};
 	automanifest m = {0};
 

@@ -14,7 +14,7 @@
 #include "image/manifest.h"
 #include "image/sign.h"
 #include "node-scene.h"
-#include "upgrade/base-ref.h"
+#include "upgrade/base-view.h"
 #include "upgrade/verify.h"
 
 #define OTHER_HASH "ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"

@@ -68,6 +68,7 @@ static void journal_is_read_as_it_was_written(void **state)
 		.to = (char[]){"node-1+2+10"},
 		.base = (char[]){"node-1+2"},
 		.new_base = true,
+		.snapshot = (char[]){"var.node-1+1.2"},
 		.started = 1790000000};
 	autojournal j = {0};
 	struct err e = {0};
@@ -84,6 +85,7 @@ static void journal_is_read_as_it_was_written(void **state)
 	assert_string_equal(j.base, want.base);
 	assert_true(j.new_base);
 	assert_false(j.var);
+	assert_string_equal(j.snapshot, want.snapshot);
 	assert_int_equal(j.started, want.started);
 	assert_false(is_there(RECORDS_FOLDER "/" JOURNAL_PATH ".new"));
 	assert_ok(journal_clear(boot_fd, &e), e);
@@ -139,6 +141,8 @@ static void damaged_journals_are_none(void **state)
 			"\"new_base\":true,\"var\":false,\"started\":5.5"),
 		JOURNAL("\"upgrade\"", "\"boot\"", "\"n-2+1\"", "\"n-2\"",
 			"\"new_base\":true,\"var\":false,\"started\":5,\"started\":6"),
+		JOURNAL("\"upgrade\"", "\"boot\"", "\"n-2+1\"", "\"n-2\"",
+			"\"new_base\":true,\"var\":false,\"snapshot\":7,\"started\":5"),
 	};
 	struct err e = {0};
 	autojournal j = {0};

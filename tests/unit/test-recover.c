@@ -22,7 +22,13 @@
 enum old_state { OLD_WHOLE, OLD_NO_BASE, OLD_NO_LAYER, OLD_NO_ENTRY, OLD_NO_KERNEL, OLD_STATES };
 enum volume_state { VOLUME_NONE, VOLUME_NEW, VOLUME_DONE, VOLUME_STATES };
 enum boot_state { BOOT_NONE, BOOT_BARE, BOOT_UNREAD, BOOT_NO_KERNEL, BOOT_WHOLE, BOOT_STATES };
-enum snapshot_state { SNAPSHOT_NONE, SNAPSHOT_OF_OLD, SNAPSHOT_MIXED, SNAPSHOT_STATES };
+enum snapshot_state {
+	SNAPSHOT_NONE,
+	SNAPSHOT_OF_OLD,
+	SNAPSHOT_TWICE,
+	SNAPSHOT_MIXED,
+	SNAPSHOT_STATES
+};
 enum running_state { RUNS_NONE, RUNS_OLD, RUNS_NEW, RUNS_STATES };
 
 static const char *const defaults[] = {NULL, OLD, NEW, GONE};
@@ -36,25 +42,30 @@ static const struct {
 	enum operation operation;
 	enum step step;
 	bool backwards, var; /* from new to old */
+	const char *snapshot;
 } journals[] = {
 	{false},
 	{true, OPERATION_UPGRADE, STEP_BASE, false, false},
 	{true, OPERATION_UPGRADE, STEP_LAYER, false, false},
 	{true, OPERATION_UPGRADE, STEP_BOOT, false, false},
 	{true, OPERATION_UPGRADE, STEP_STAGED, false, false},
-	{true, OPERATION_UPGRADE, STEP_COMMIT, false, false},
-	{true, OPERATION_UPGRADE, STEP_TRIAL, false, false},
+	{true, OPERATION_UPGRADE, STEP_COMMIT, false, false, "var." OLD},
+	{true, OPERATION_UPGRADE, STEP_COMMIT, false, false, "var." OLD ".2"},
+	{true, OPERATION_UPGRADE, STEP_TRIAL, false, false, "var." OLD ".2"},
 	{true, OPERATION_ROLLBACK, STEP_COMMIT, true, true},
 	{true, OPERATION_ROLLBACK, STEP_TRIAL, true, false},
 };
 
+/* What became of the new layer, out of the old one; before that of the old one, out of the spare. */
+static const char *const histories[] = {NULL, "", "staged", "blessed", "failed"};
+
 struct choice {
-	size_t old, base, layer, boot, snapshot, journal, chosen, trial, running, spare;
+	size_t old, base, layer, boot, snapshot, journal, chosen, trial, running, spare, history;
 };
 
 static const size_t sizes[] = {OLD_STATES, VOLUME_STATES, VOLUME_STATES, BOOT_STATES,
 	SNAPSHOT_STATES, ARRAY_LEN(journals), ARRAY_LEN(defaults), ARRAY_LEN(trials), RUNS_STATES,
-	2};
+	2, ARRAY_LEN(histories)};
 
 static struct choice choice_of(size_t index)
 {
@@ -65,7 +76,7 @@ static struct choice choice_of(size_t index)
 		index /= sizes[i];
 	}
 	return (struct choice){digit[0], digit[1], digit[2], digit[3], digit[4], digit[5], digit[6],
-		digit[7], digit[8], digit[9]};
+		digit[7], digit[8], digit[9], digit[10]};
 }
 
 struct model {
@@ -73,6 +84,8 @@ struct model {
 	struct boot_folders folders;
 	struct journal j;
 	bool has_journal;
+	struct transition lines[2];
+	struct history h;
 };
 
 static void model_fini(struct model *m)
@@ -142,6 +155,11 @@ static void add_snapshots(struct model *m, enum snapshot_state state)
 	scene_add_lv(&m->s, "var." OLD, LVM_TAG_SNAPSHOT " bedplate:mount:/var bedplate:of:" OLD);
 	if (state == SNAPSHOT_OF_OLD)
 		return;
+	if (state == SNAPSHOT_TWICE) {
+		scene_add_lv(&m->s, "var." OLD ".2",
+			LVM_TAG_SNAPSHOT " bedplate:mount:/var bedplate:of:" OLD);
+		return;
+	}
 	scene_add_lv(&m->s, "var." NEW, LVM_TAG_SNAPSHOT " bedplate:mount:/var bedplate:of:" NEW);
 	scene_add_lv(&m->s, "var." GONE, LVM_TAG_SNAPSHOT " bedplate:mount:/var bedplate:of:" GONE);
 	scene_add_lv(&m->s, "log." OLD, LVM_TAG_NEW);
@@ -159,18 +177,42 @@ static char *copy(const char *text)
 	return text ? xstrdup(text) : NULL;
 }
 
+/* Lines borrow their texts. */
+static struct transition line(const char *from, const char *to, const char *result)
+{
+	return (struct transition){.operation = (char[]){"upgrade"},
+		.from = (char *)(uintptr_t)from,
+		.to = (char *)(uintptr_t)to,
+		.result = (char *)(uintptr_t)result};
+}
+
+static void add_history(struct model *m, const char *result)
+{
+	if (!result)
+		return;
+	m->lines[m->h.count++] = line("n-0+1", OLD, "blessed");
+	if (*result)
+		m->lines[m->h.count++] = line(OLD, NEW, result);
+	m->h.items = m->lines;
+}
+
 static void build(const struct choice *c, struct model *m)
 {
 	*m = (struct model){0};
+	add_history(m, histories[c->history]);
 	scene_begin(&m->s);
 	add_foreign(m);
+	/* In no order that helps. */
+	if (c->trial % 2)
+		add_new(m, c);
 	if (c->spare) {
 		scene_add_lv(&m->s, "n-0", LVM_TAG_BASE);
 		scene_add_lv(&m->s, "n-0+1", LVM_TAG_LAYER);
 		scene_add_entry(&m->s, "n-0+1");
 	}
 	add_old(m, (enum old_state)c->old);
-	add_new(m, c);
+	if (c->trial % 2 == 0)
+		add_new(m, c);
 	add_snapshots(m, (enum snapshot_state)c->snapshot);
 	m->s.choice.default_layer = copy(defaults[c->chosen]);
 	m->s.choice.trial = copy(trials[c->trial].name);
@@ -186,7 +228,8 @@ static void build(const struct choice *c, struct model *m)
 		.to = xstrdup(backwards ? OLD : NEW),
 		.base = xstrdup(backwards ? OLD_BASE : NEW_BASE),
 		.new_base = !backwards,
-		.var = journals[c->journal].var};
+		.var = journals[c->journal].var,
+		.snapshot = copy(journals[c->journal].snapshot)};
 }
 
 static struct lvm_lv *find_lv(struct model *m, const char *name)
@@ -220,14 +263,14 @@ static void require_that(bool right, const char *what, const char *name)
 	automendplan p = {0};
 
 	build(&c, &m);
-	recover_plan(&m.s, m.has_journal ? &m.j : NULL, &m.folders, &p);
+	recover_plan(&m.s, m.has_journal ? &m.j : NULL, &m.h, &m.folders, &p);
 	show_plan(&p);
 	fail_msg("%s '%s': old %zu, new base %zu layer %zu boot %zu, snapshots %zu, journal %zu, "
-		 "default %s, trial %s %u, running %s, spare %zu, cut %d",
+		 "default %s, trial %s %u, running %s, spare %zu, history %zu, cut %d",
 		what, name ? name : "-", c.old, c.base, c.layer, c.boot, c.snapshot, c.journal,
 		defaults[c.chosen] ? defaults[c.chosen] : "-",
 		trials[c.trial].name ? trials[c.trial].name : "-", trials[c.trial].tries,
-		m.s.layer ? m.s.layer : "-", c.spare, cut_at);
+		m.s.layer ? m.s.layer : "-", c.spare, c.history, cut_at);
 }
 
 /* ---- actions ---- */
@@ -302,7 +345,7 @@ static void apply(struct model *m, const struct mend_action *a)
 
 static void plan(const struct model *m, struct mend_plan *out)
 {
-	recover_plan(&m->s, m->has_journal ? &m->j : NULL, &m->folders, out);
+	recover_plan(&m->s, m->has_journal ? &m->j : NULL, &m->h, &m->folders, out);
 }
 
 static void recover(struct model *m)
@@ -412,7 +455,7 @@ static void check_kept(struct model *was, struct model *m, const char *layer)
 
 static bool is_hopeless(const struct model *m)
 {
-	return !site_newest(&m->s, NULL);
+	return !site_best(&m->s, &m->h, NULL);
 }
 
 static void check_untouched(struct model *was, struct model *m)
@@ -426,6 +469,55 @@ static void check_untouched(struct model *was, struct model *m)
 				require_that(find_lv(m, was->s.lvm.lvs[i].name) != NULL,
 					"the last hope is lost", was->s.lvm.lvs[i].name);
 	require_that(was->s.entries.count == m->s.entries.count, "lost entries", NULL);
+}
+
+/* What was the default once goes before what was not, and what runs before all. */
+static void check_settled(struct model *was, struct model *m)
+{
+	static const char *const good[] = {"n-0+1", OLD, NEW};
+	const char *chosen = m->s.choice.default_layer;
+	bool any = false, is_good = false;
+
+	if (running(was) && site_bootable(&was->s, running(was))) {
+		require_that(same(chosen, running(was)), "not what runs", chosen);
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		bool was_good = str_eq(good[i], NEW)
+			? was->h.count > 1 && str_eq(was->h.items[1].result, "blessed") &&
+				!site_unfinished(&was->s, was->has_journal ? &was->j : NULL)
+			: was->h.count > 0;
+
+		any = any || (was_good && site_bootable(&was->s, good[i]));
+		is_good = is_good || (was_good && same(chosen, good[i]));
+	}
+	require_that(is_good || !any, "a layer that was good is passed over for", chosen);
+	/* Without a history the journal knows what is new. */
+	if (was->h.count == 0 && was->has_journal && same(was->j.to, NEW) &&
+		(site_unfinished(&was->s, &was->j) || was->j.step == STEP_STAGED ||
+			was->j.step == STEP_TRIAL))
+		require_that(!same(chosen, NEW) || !site_bootable(&was->s, OLD), "it is not tried",
+			chosen);
+}
+
+/* One a layer: the newest but for that of an operation that was cut off. */
+static void check_snapshots(struct model *was, struct model *m)
+{
+	bool first = find_lv(m, "var." OLD), second = find_lv(m, "var." OLD ".2");
+
+	require_that(!first || !second, "two snapshots of", OLD);
+	if (!find_lv(m, OLD) || !find_lv(was, "var." OLD ".2"))
+		return;
+	require_that(first || second, "the snapshot is lost", OLD);
+	/* A journal that is gone was that of what was cut off, or of what has ended. */
+	const struct journal *j = &was->j;
+	bool committed = !was->has_journal || j->operation == OPERATION_ROLLBACK ||
+		j->step != STEP_COMMIT || same(was->s.choice.trial, j->to) ||
+		same(was->s.choice.default_layer, j->to) || same(running(was), j->to) ||
+		same(m->s.choice.default_layer, j->to);
+	require_that(committed || !same(j->snapshot, "var." OLD ".2") || first,
+		"the old snapshot is lost", OLD);
+	require_that(!committed || second, "the new snapshot is lost", OLD);
 }
 
 static void check(struct model *was, struct model *m)
@@ -456,6 +548,9 @@ static void check(struct model *was, struct model *m)
 	}
 	if (c->trial && c->tries > 0 && site_bootable(&was->s, c->trial))
 		check_kept(was, m, c->trial);
+	if (!c->default_layer || !site_bootable(&was->s, c->default_layer))
+		check_settled(was, m);
+	check_snapshots(was, m);
 	if (was->has_journal && site_bootable(&was->s, was->j.to) &&
 		(was->j.step == STEP_STAGED || was->j.step == STEP_TRIAL))
 		check_kept(was, m, was->j.to);
@@ -475,7 +570,7 @@ static void boot(struct model *m)
 		set_running(m,
 			c->default_layer && site_bootable(&m->s, c->default_layer)
 				? c->default_layer
-				: site_newest(&m->s, NULL));
+				: site_best(&m->s, &m->h, NULL));
 	}
 }
 
@@ -565,8 +660,8 @@ static size_t combinations(void)
 
 static void every_state_is_mended(void **state)
 {
-	/* Prime to all sizes, so that what is left out is of no kind; all of them take half a minute. */
-	const size_t stride = getenv("BEDPLATE_TEST_ALL") ? 1 : 7;
+	/* Prime to all sizes, so that what is left out is of no kind; all of them take minutes. */
+	const size_t stride = getenv("BEDPLATE_TEST_ALL") ? 1 : 47;
 	size_t all = combinations(), plans = 0;
 
 	(void)state;

@@ -65,11 +65,13 @@ static void root_hash_is_that_of_the_entry(void **state)
 
 static void what_can_be_booted_is_whole(void **state)
 {
+	const struct history none = {0};
+	const struct journal j = {.step = STEP_BOOT, .to = (char[]){"n-1+10"}};
 	autosite s = {0};
 
 	(void)state;
 	scene_begin(&s);
-	assert_null(site_newest(&s, NULL));
+	assert_null(site_best(&s, &none, NULL));
 	scene_add_lv(&s, "n-1", LVM_TAG_BASE);
 	scene_add_lv(&s, "n-1+2", LVM_TAG_LAYER);
 	scene_add_lv(&s, "n-1+10", LVM_TAG_LAYER);
@@ -77,8 +79,8 @@ static void what_can_be_booted_is_whole(void **state)
 	scene_add_entry(&s, "n-1+2");
 	scene_add_entry(&s, "n-1+10");
 	assert_true(site_bootable(&s, "n-1+2"));
-	assert_string_equal(site_newest(&s, NULL), "n-1+10");
-	assert_string_equal(site_newest(&s, "n-1+10"), "n-1+2");
+	assert_string_equal(site_best(&s, &none, NULL), "n-1+10");
+	assert_string_equal(site_best(&s, &none, &j), "n-1+2");
 
 	/* Newer, but each lacks something. */
 	scene_add_lv(&s, "n-10", LVM_TAG_BASE " " LVM_TAG_NEW);
@@ -91,7 +93,7 @@ static void what_can_be_booted_is_whole(void **state)
 	scene_add_lv(&s, "n-12+1", LVM_TAG_LAYER);
 	scene_add_entry(&s, "n-12+1");
 	s.entries.items[s.entries.count - 1].missing = xstrdup("n-12+1/vmlinuz");
-	assert_string_equal(site_newest(&s, NULL), "n-1+10");
+	assert_string_equal(site_best(&s, &none, NULL), "n-1+10");
 	assert_true(site_compare("n-2+1", "n-10+1") < 0);
 	assert_true(site_compare("n-1+9", "n-1.1+1") < 0);
 	assert_int_equal(site_compare("n-1+9", "n-1+9"), 0);

@@ -8,7 +8,7 @@
 #include "folder.h"
 #include "site-scene.h"
 #include "upgrade/base-make.h"
-#include "upgrade/base-ref.h"
+#include "upgrade/base-view.h"
 #include "upgrade/layer-fresh.h"
 #include "upgrade/packages-diff.h"
 #include "upgrade/precheck.h"
@@ -150,7 +150,8 @@ struct check_scene {
 	struct site site;
 	struct failed_versions failed;
 	struct pool_room room;
-	struct strv machines, problems;
+	struct strv problems;
+	const char *from_min, *from_max;
 	uint8_t root_hash[SHA256_BYTES];
 	bool base_differs;
 };
@@ -188,7 +189,6 @@ static void check_end(struct check_scene *c)
 {
 	upgrade_plan_fini(&c->plan);
 	site_fini(&c->site);
-	strv_fini(&c->machines);
 	strv_fini(&c->problems);
 }
 
@@ -201,7 +201,8 @@ static void check_judge(struct check_scene *c)
 		.failed = &c->failed,
 		.root_hash = c->root_hash,
 		.room = &c->room,
-		.machines = &c->machines,
+		.upgrades_from_min = c->from_min,
+		.upgrades_from_max = c->from_max,
 		.base_differs = c->base_differs,
 	};
 
@@ -246,6 +247,36 @@ static void versions_and_names_are_judged(void **state)
 	check_end(&c);
 }
 
+static void the_image_says_what_it_can_replace(void **state)
+{
+	struct check_scene c;
+
+	(void)state;
+	check_begin(&c);
+	c.from_min = "1.9";
+	assert_fine(&c);
+	c.from_max = "1.9";
+	assert_fine(&c);
+	c.from_min = "1.2";
+	c.from_max = "1.8";
+	assert_problem(&c,
+		"version 1.9 runs, and 1.10 upgrades from 1.2 to 1.8: upgrade to one of these "
+		"first, or --allow-incompatible");
+	c.from_min = "1.9.1";
+	c.from_max = NULL;
+	assert_problem(&c, "version 1.9 runs, and 1.10 upgrades from 1.9.1 and newer:");
+	free(c.plan.old_version);
+	c.plan.old_version = NULL;
+	assert_problem(&c, "version (unknown) runs");
+	c.spec.allow_incompatible = true;
+	assert_fine(&c);
+	c.spec.allow_incompatible = false;
+	set(&c.plan.new_name, "other");
+	c.spec.allow_other_name = true;
+	assert_fine(&c);
+	check_end(&c);
+}
+
 static void rooms_are_judged_with_numbers(void **state)
 {
 	struct check_scene c;
@@ -279,46 +310,64 @@ static void all_problems_are_told_at_once(void **state)
 	memset(before.root_hash, '0', 64);
 	c.failed = (struct failed_versions){&before, 1};
 	assert_problem(&c, "has failed here before: no\\x1b[2J address: --retry-failed");
-	strv_add(&c.machines, "one");
-	strv_add(&c.machines, "two");
+	c.base_differs = true;
 	check_judge(&c);
 	assert_int_equal(c.problems.count, 2);
 	assert_fails(precheck_result(&c.problems, "upgrade", &e), EPERM, e,
 		"2 reasons against the upgrade, see above");
 	c.spec.retry_failed = true;
-	assert_problem(&c, "2 virtual machines are running (one, two)");
-	c.spec.stage = true;
+	c.base_differs = false;
 	assert_fine(&c);
 	set(&c.site.choice.default_layer, "n-0+1");
 	assert_problem(&c, "the default layer 'n-0+1' has no boot entry");
 	check_end(&c);
 }
 
-static void fake_virsh(const char *script)
+static void fake_program(const char *name, const char *script)
 {
-	autofree char *path = xasprintf("%s/virsh", folder);
+	autofree char *path = xasprintf("%s/%s", folder, name);
 	struct err e = {0};
 
 	assert_ok(file_replace(path, script, strlen(script), 0755, &e), e);
 }
 
+static void assert_machines(const char *want)
+{
+	autostrv problems = {0};
+	struct err e = {0};
+
+	assert_ok(precheck_machines(&problems, &e), e);
+	int r = upgrade_check_restart(&e);
+	if (!want) {
+		assert_int_equal(problems.count, 0);
+		assert_ok(r, e);
+		return;
+	}
+	assert_int_equal(problems.count, 1);
+	assert_string_equal(problems.items[0], want);
+	assert_int_equal(r, -EPERM);
+	assert_string_equal(e.msg, want);
+}
+
 static void machines_are_those_that_run(void **state)
 {
 	autofree char *before = xstrdup(getenv("PATH"));
-	autofree char *with = xasprintf("%s:%s", folder, before);
-	autostrv machines = {0};
-	struct err e = {0};
 
 	(void)state;
-	assert_int_equal(setenv("PATH", with, 1), 0);
-	/* As without libvirtd. */
-	fake_virsh("#!/bin/sh\necho 'error: failed to connect' >&2; exit 1\n");
-	assert_ok(precheck_find_machines(&machines, &e), e);
-	assert_int_equal(machines.count, 0);
-	fake_virsh("#!/bin/sh\ncase $* in *--state-running*) printf 'one\\n two\\n\\n' ;; esac\n");
-	assert_ok(precheck_find_machines(&machines, &e), e);
-	assert_int_equal(machines.count, 2);
-	assert_string_equal(machines.items[1], "two");
+	assert_int_equal(setenv("PATH", folder, 1), 0);
+	assert_machines(NULL);
+	/* A client without libvirt. */
+	fake_program("virsh", "#!/bin/sh\necho 'error: failed to connect' >&2; exit 1\n");
+	assert_machines(NULL);
+	fake_program("virtqemud", "#!/bin/sh\n");
+	assert_machines("libvirt does not say which virtual machines run (virsh: exit status 1: "
+			"error: failed to connect): start it, or --allow-running-vms does not ask");
+	fake_program("virsh",
+		"#!/bin/sh\ncase $* in *--state-running*) printf 'one\n two\n\n' ;; esac\n");
+	assert_machines("2 virtual machines are running (one, two): move or stop them, or "
+			"--allow-running-vms");
+	fake_program("virsh", "#!/bin/sh\necho\n");
+	assert_machines(NULL);
 	assert_int_equal(setenv("PATH", before, 1), 0);
 }
 
@@ -482,10 +531,13 @@ static void a_plan_is_shown(void **state)
 	set(&plan.new_name, "n");
 	set(&plan.new_version, "2");
 	set(&plan.origin, "the \033 medium");
+	strv_add(&plan.problems, "a machine runs");
 	autofree char *text = upgrade_plan_text(&plan);
 	assert_non_null(strstr(text, "Upgrade: ? ? (n-1+1) -> n 2 (n-2+1)\n"));
 	assert_non_null(strstr(text, "at most 3.0 MiB of 64.0 MiB to write\n"));
 	assert_non_null(strstr(text, "not signed\n"));
+	assert_non_null(strstr(text, "Time: up to about 1 min\n"));
+	assert_non_null(strstr(text, "In the way of booting it:\n  a machine runs\n"));
 	assert_null(strchr(text, '\033'));
 	json_t *json = upgrade_plan_json(&plan);
 	assert_int_equal(json_integer_value(json_object_get(json, "write_bytes")), 3 * MIB);
@@ -499,6 +551,22 @@ static void a_plan_is_shown(void **state)
 	assert_string_equal(third, "n 2 (3)");
 }
 
+static void time_is_not_promised_too_short(void **state)
+{
+	struct upgrade_plan plan = {
+		.image_bytes = 1000 * MIB, .write_bytes = 150 * MIB, .boot_needed_bytes = 40 * MIB};
+	uint64_t seconds = plan_seconds(&plan, 0);
+
+	(void)state;
+	assert_int_equal(seconds, 120 + 10 + 10 + 30);
+	assert_int_equal(plan_seconds(&plan, 60), seconds);
+	/* A machine that is slower than that has shown it. */
+	assert_int_equal(plan_seconds(&plan, 100), seconds + 80);
+	plan.base_is_there = true;
+	plan.write_bytes = 0;
+	assert_int_equal(plan_seconds(&plan, 0), 10 + 30);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -507,6 +575,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_kept_is_refused),
 		cmocka_unit_test(packages_are_compared),
 		cmocka_unit_test(versions_and_names_are_judged),
+		cmocka_unit_test(the_image_says_what_it_can_replace),
 		cmocka_unit_test(rooms_are_judged_with_numbers),
 		cmocka_unit_test(all_problems_are_told_at_once),
 		cmocka_unit_test(machines_are_those_that_run),
@@ -516,6 +585,7 @@ int main(void)
 		cmocka_unit_test(a_base_tells_of_its_hash_tree),
 		cmocka_unit_test(something_of_the_pool_is_left),
 		cmocka_unit_test(a_plan_is_shown),
+		cmocka_unit_test(time_is_not_promised_too_short),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, drop_folder);

@@ -70,7 +70,7 @@ vm_start --network=none --snapshot "$disk"
 vm_login
 vm 'findmnt -no FSTYPE /run/bedplate/layer'
 is "$(cat "$work/said")" tmpfs "upper half of a stateless node"
-vm 'systemctl is-system-running --wait || { systemctl --failed --no-legend; false; }'
+vm_all_up
 vm_type 'poweroff\n'
 vm_end
 

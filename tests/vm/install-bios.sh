@@ -43,7 +43,7 @@ left=$(find "$work" -maxdepth 1 -name 'bedplate-vm*')
 as_disk "$here/every-directive-check.sh" "$work/check.raw"
 vm_start --disk="$work/check.raw" "$disk"
 vm_login
-vm 'systemctl is-system-running --wait || { systemctl --failed --no-legend; false; }'
+vm_all_up
 vm nodectl check
 vm sh /dev/vdb
 grep -q '^checked: [0-9]* ok, 0 bad$' "$work/said" || fail "$(cat "$work/said")"

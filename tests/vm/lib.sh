@@ -155,8 +155,13 @@ vm() {
 	vm_await ' vm-end'
 	tail -c "+$((vm_from + 1))" "$work/console" | head -c $((vm_seen - vm_from)) | tr -d '\r' |
 		sed 's/\x1b\[[0-9;?!]*[A-Za-z]//g' >"$work/vm.text"
-	sed -n '/^vm-begin$/,/^vm-status /p' "$work/vm.text" | sed '1d;$d' >"$work/said"
-	grep -q '^vm-status 0 ' "$work/vm.text" || fail "in the machine: '$*': $(cat "$work/vm.text")"
+	sed -n '/vm-begin$/,/vm-status [0-9]/p' "$work/vm.text" | sed '1d;$d' >"$work/said"
+	grep -q 'vm-status 0 ' "$work/vm.text" || fail "in the machine: '$*': $(cat "$work/vm.text")"
+}
+
+# vm_all_up: the system has started, and nothing has failed; else what has.
+vm_all_up() {
+	vm 'systemctl is-system-running --wait || { systemctl status --no-pager -n 30 --state=failed; false; }'
 }
 
 # as_disk FILE DISK: a text file as a disk that a shell or a kickstart can be read from.

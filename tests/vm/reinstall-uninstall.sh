@@ -30,7 +30,8 @@ fingerprint() {
 
 # Of what was said: what was typed and what LVM adds may be in it.
 found() {
-	grep -E '^[0-9a-f]{64}  /dev/|^Boot[0-9A-F]{4}' "$work/said"
+	grep -E '^[0-9a-f]{64}  /dev/|^Boot[0-9A-F]{4}' "$work/said" ||
+		fail "no digest and no boot entry: $(cat -A "$work/vm.text")" >&2
 }
 
 # What is not the node's.
