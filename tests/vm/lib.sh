@@ -16,35 +16,48 @@ requires_root() {
 	}
 }
 
-# build OPTION...: the test image into $work/image; fails the test when it cannot be built.
+# build OPTION...: the test image, or that of $recipe, into $work/image; fails the test when it cannot
+# be built.
 build() {
-	"$bedplate" image build "$source_dir/tests/vm/minimal-test.ks" --cache="$cache" \
+	"$bedplate" image build "${recipe:-$source_dir/tests/vm/minimal-test.ks}" --cache="$cache" \
 		-o "$work/image" "$@" >"$work/out" 2>"$work/err" || fail "build: $(tail -3 "$work/err")"
 }
 
-# installed_node DISK OPTION...: a raw disk with the test image installed by tests/vm/install-test.ks.
+# installed_node [--uefi] DISK OPTION...: a raw disk with that image installed by
+# tests/vm/install-test.ks, and for UEFI its variables beside it.
 # Installing takes minutes: it is done once for the same image, and kept beside the image cache.
 installed_node() {
+	node_firmware=
+	node_folder=$cache/installed
+	if [ "$1" = --uefi ]; then
+		node_firmware=$1
+		node_folder=$node_folder-uefi
+		shift
+	fi
 	node_disk=$1
 	shift
 	build --compression=zstd:3 "$@"
 	node_image=$(cat "$work/out")
 	node_ks=$source_dir/tests/vm/install-test.ks
-	node_kept=$cache/installed/$(cat "${node_image%.squashfs.img}.manifest.json" "$node_ks" |
+	node_kept=$node_folder/$(cat "${node_image%.squashfs.img}.manifest.json" "$node_ks" |
 		sha256sum | cut -c1-32).raw
-	mkdir -p "${node_kept%/*}"
+	mkdir -p "$node_folder"
 	(
 		flock 9
 		[ ! -e "$node_kept" ] || exit 0
-		find "${node_kept%/*}" -name '*.raw*' -delete
+		find "$node_folder" -name '*.raw*' -delete
 		make_disk "$node_kept.new" 12G
+		# shellcheck disable=SC2086 # one option or none
 		TMPDIR=$work "$bedplate" vm install -q "$node_image" --disk="$node_kept.new" --yes \
-			--kickstart="$node_ks" --network=none --timeout=3000 \
+			$node_firmware --kickstart="$node_ks" --network=none --timeout=3000 \
 			--serial="$work/console" >"$work/out" 2>"$work/err" ||
 			fail "install: $(cat "$work/err")"
+		[ -z "$node_firmware" ] ||
+			mv "$node_kept.new.uefi-vars.fd" "$node_kept.uefi-vars.fd"
 		mv "$node_kept.new" "$node_kept"
-	) 9>"$cache/installed.lock" || exit 1
+	) 9>"$node_folder.lock" || exit 1
 	cp --sparse=always "$node_kept" "$node_disk"
+	[ -z "$node_firmware" ] || cp "$node_kept.uefi-vars.fd" "$node_disk.uefi-vars.fd"
 }
 
 # json FILE FILTER: one value out of a JSON file.
@@ -137,9 +150,9 @@ vm_login() {
 # $work/said.
 vm() {
 	vm_from=$vm_seen
-	# The marks are quoted in the middle: what is typed is no match.
-	printf '%s\n' "echo 'vm-'begin; $*; echo 'vm-'status \$? 'vm-'end" >&9
-	vm_await ' vm-end' 600
+	# The marks are quoted in the middle: what is typed is no match.  A tab would complete a name.
+	printf '%s\n' "echo 'vm-'begin; $*; echo 'vm-'status \$? 'vm-'end" | tr '\t' ' ' >&9
+	vm_await ' vm-end'
 	tail -c "+$((vm_from + 1))" "$work/console" | head -c $((vm_seen - vm_from)) | tr -d '\r' |
 		sed 's/\x1b\[[0-9;?!]*[A-Za-z]//g' >"$work/vm.text"
 	sed -n '/vm-begin$/,/vm-status [0-9]/p' "$work/vm.text" | sed '1d;$d' >"$work/said"
