@@ -370,7 +370,6 @@ date -s 2010-02-03
 ok activate
 env_is default=lab-1+1 trial=lab-2+1 tries=3
 ok history
-ok info
 ok rollback
 tail -n 3 /boot/bedplate/history.jsonl | jq -rs 'map(.result) | join(" ")' | grep -x 'staged trial done'
 as_new
