@@ -74,7 +74,8 @@ int base_view_open(const struct site *s, const char *base, const uint8_t root_ha
 void base_view_fini(struct base_view *v);
 #define autobaseview auto_with(base_view_fini) struct base_view
 
-/* Close what processes that were killed have left under any name: only with the lock of the site. */
-void base_view_drop_leftovers(void);
-/* Close what processes that were killed have left open: only with the lock of the site.  true: some had. */
+/*
+ * Close what processes that were killed have left under any name: only with the lock of the site.
+ * true: some had.
+ */
 bool base_view_drop_leftovers(void);

@@ -86,6 +86,10 @@ interrupted() {
 	diff /run/before /run/after
 	with_boot [ ! -e $boot/bedplate/journal.json ]
 }
+snapshots_are() {
+	lvm lvs --noheadings -o lv_name @bedplate:snapshot | tr -d ' ' | sort >/run/snapshots
+	printf '%s\n' "$@" | diff - /run/snapshots
+}
 env_is() {
 	mount -t ext4 /dev/ubda3 $boot
 	grub-editenv $boot/grub/grubenv list | sort >/run/env
