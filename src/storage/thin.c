@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <time.h>
 
 #include "base/cmd.h"
 #include "base/interrupt.h"
@@ -12,8 +11,6 @@
 
 #define SECTOR_BYTES         512
 #define METADATA_BLOCK_BYTES 4096
-#define CLOSING_TRIES        30
-#define CLOSING_WAIT_NS      (100 * 1000 * 1000)
 
 /* lvm(8) takes whole sectors, and makes whole extents of them. */
 static char *size_option(const char *option, uint64_t bytes)
@@ -450,17 +447,6 @@ static bool is_open(const char *vg, const char *name)
 	return cmd_output(&c, &text, &ignored) == 0 && strtoumax(str_trim(text), NULL, 10) > 0;
 }
 
-/* The mounts of a process that was killed go a moment after it. */
-static bool is_closed_soon(const char *vg, const char *name)
-{
-	for (unsigned i = 0; i < CLOSING_TRIES; i++) {
-		if (!is_open(vg, name))
-			return true;
-		nanosleep(&(struct timespec){.tv_nsec = CLOSING_WAIT_NS}, NULL);
-	}
-	return false;
-}
-
 static int remove_volume(const char *vg, const char *name, struct err *e)
 {
 	autofree char *path = xasprintf("%s/%s", vg, name);
@@ -473,8 +459,6 @@ static int remove_volume(const char *vg, const char *name, struct err *e)
 	if (!may_go(lv))
 		return err_set(e, EPERM, "'%s' has no tag of this node's volumes: it stays", path);
 	r = lvm_run(e, "lvremove", "--force", path, NULL);
-	if (r < 0 && lvm_has_tag(&lv->tags, LVM_TAG_NEW) && is_closed_soon(vg, name))
-		r = lvm_run(e, "lvremove", "--force", path, NULL);
 	if (r < 0 && is_open(vg, name))
 		r = err_set(e, EBUSY, "'%s' is in use", path);
 	return r;
