@@ -265,6 +265,8 @@ static int make_pool(const struct apply *a, struct err *e)
 	strv_add(&args, "lvcreate");
 	/* With --type=thin-pool it would not take --errorwhenfull: lvm2 2.03.16. */
 	strv_add(&args, "--thin");
+	/* The first volume needs other devices for it, with udev at work on each. */
+	strv_add(&args, "--activate=n");
 	strv_take(&args, xasprintf("--size=%" PRIu64 "b", l->pool_bytes));
 	strv_take(&args, xasprintf("--poolmetadatasize=%" PRIu64 "b", l->pool_metadata_bytes));
 	strv_take(&args, xasprintf("--chunksize=%" PRIu64 "b", l->pool_chunk_bytes));
