@@ -107,6 +107,26 @@ static void all_of_it_is_read(void **state)
 		"reading the base at 16778450: it is too short");
 }
 
+static void it_is_read_beside_other_work(void **state)
+{
+	autofree char *path = xasprintf("%s/out", folder);
+	struct base_reading *rd = NULL;
+	struct err e = {0};
+
+	(void)state;
+	make_image();
+	assert_ok(write_to("image", "out", 16 * MIB + 1234, &e), e);
+	autofd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_ok(base_reading_start(fd, 32 * MIB, &rd, &e), e);
+	assert_fails(base_reading_wait(rd, NULL, &e), ENODATA, e,
+		"reading the base at 16778450: it is too short");
+	assert_int_equal(base_reading_wait(rd, NULL, &e), -ENODATA);
+	base_reading_free(rd);
+	assert_ok(base_reading_start(fd, 16 * MIB, &rd, &e), e);
+	base_reading_free(rd);
+	assert_int_equal(fcntl(fd, F_GETFL) & O_DIRECT, 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -114,6 +134,7 @@ int main(void)
 		cmocka_unit_test(another_size_is_refused),
 		cmocka_unit_test(damage_is_an_error),
 		cmocka_unit_test(all_of_it_is_read),
+		cmocka_unit_test(it_is_read_beside_other_work),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, drop_folder);
