@@ -221,6 +221,23 @@ static void stop_reading(struct target *t)
 	t->mapper_fd = -1;
 }
 
+int target_prove(struct target *t, struct progress *p, struct err *e)
+{
+	int r = t->reading ? base_reading_wait(t->reading, p, e) : 0;
+
+	stop_reading(t);
+	return r < 0 ? err_wrap(e, r, "base '%s'", t->base) : 0;
+}
+
+int target_explain(struct target *t, int r, struct err *e)
+{
+	struct err own = {0};
+
+	if (r == -EINTR || target_prove(t, NULL, &own) >= 0)
+		return r;
+	return err_set(e, own.code, "%s", own.msg);
+}
+
 int target_drop_leftovers(struct err *e)
 {
 	static const char *const names[] = {TARGET_MAPPER_NAME, BASE_VERIFY_NAME};
@@ -252,17 +269,9 @@ int target_open(const struct target_spec *spec, struct target **out, struct err 
 	if (r == 0)
 		r = open_all(t, spec, e);
 	if (r < 0)
-		return err_wrap(e, r, "opening the new root");
+		return err_wrap(e, target_explain(t, r, e), "opening the new root");
 	*out = take_ptr(t);
 	return 0;
-}
-
-int target_prove(struct target *t, struct progress *p, struct err *e)
-{
-	int r = t->reading ? base_reading_wait(t->reading, p, e) : 0;
-
-	stop_reading(t);
-	return r < 0 ? err_wrap(e, r, "base '%s'", t->base) : 0;
 }
 
 static void close_folders(struct target *t)

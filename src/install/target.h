@@ -38,6 +38,11 @@ int target_drop_leftovers(struct err *e) MUST_CHECK;
 int target_open(const struct target_spec *spec, struct target **out, struct err *e) MUST_CHECK;
 /* Every block of the base is on the disk as the root hash says.  -EBADMSG: one is not. */
 int target_prove(struct target *t, struct progress *p, struct err *e) MUST_CHECK;
+/*
+ * What stumbles over a damaged base fails in ways of its own.  r and e are of such a failure: stay, or
+ * become what is wrong with the base.
+ */
+int target_explain(struct target *t, int r, struct err *e) MUST_CHECK;
 void target_free(struct target *t);
 DEFINE_AUTOPTR(target, target_free)
 /*

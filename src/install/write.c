@@ -316,16 +316,6 @@ static int make_layout(struct install *in, struct err *e)
 	return layout_apply(&in->layout, in->layer, in->p, e);
 }
 
-/* What stumbles over a damaged base fails in ways of its own: the base is what is wrong. */
-static int blame_base(const struct install *in, int r, struct err *e)
-{
-	struct err own = {0};
-
-	if (r == -EINTR || !in->target || target_prove(in->target, NULL, &own) >= 0)
-		return r;
-	return err_set(e, -own.code, "%s", own.msg);
-}
-
 int install_write(struct install *in, struct err *e)
 {
 	static int (*const steps[])(struct install * in, struct err * e) = {
@@ -343,5 +333,5 @@ int install_write(struct install *in, struct err *e)
 		if (r == 0)
 			r = steps[i](in, e);
 	}
-	return r < 0 ? blame_base(in, r, e) : 0;
+	return r < 0 && in->target ? target_explain(in->target, r, e) : r;
 }

@@ -126,6 +126,12 @@ lvm lvchange -y -an node/n-1
 assert_closed
 ! driver prove 2>>"$LAB_WORK/damaged"
 assert_closed
+# One that the mount needs.
+lvm lvchange -y -ay -K node/n-1
+dd if=/dev/urandom of=/dev/node/n-1 bs=4096 count=1 conv=fsync
+lvm lvchange -y -an node/n-1
+! driver prove 2>>"$LAB_WORK/damaged"
+assert_closed
 END
 cat >"$work/want" <<'END'
 lab.test
@@ -151,7 +157,8 @@ END
 cmp "$work/want" "$work/seen" || fail "$(diff "$work/want" "$work/seen")"
 grep "^target-driver" "$work/damaged" >"$work/said"
 same "$work/said" "target-driver: block 12000 (at byte 49152000) of the base does not verify
-target-driver: base 'n-1': block 12000 (at byte 49152000) of the base does not verify"
+target-driver: base 'n-1': block 12000 (at byte 49152000) of the base does not verify
+target-driver: opening the new root: base 'n-1': block 0 (at byte 0) of the base does not verify"
 cat >"$work/want" <<'END'
 ./early
 ./etc/fstab
