@@ -19,6 +19,7 @@ extern const struct cli_command cmd_media_verify;
 extern const struct cli_command cmd_plugin_info;
 extern const struct cli_command cmd_plugin_new;
 extern const struct cli_command cmd_plugin_pack;
+extern const struct cli_command cmd_plugin_resolve;
 extern const struct cli_command cmd_vm_define;
 extern const struct cli_command cmd_vm_install;
 extern const struct cli_command cmd_vm_run;

@@ -18,6 +18,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_plugin_info,
 	&cmd_plugin_new,
 	&cmd_plugin_pack,
+	&cmd_plugin_resolve,
 	&cmd_vm_define,
 	&cmd_vm_install,
 	&cmd_vm_run,
