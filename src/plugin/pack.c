@@ -154,8 +154,6 @@ static int collect(struct pack *pk, struct progress *p, struct err *e)
 
 	if (r < 0)
 		return r;
-	if (pk->tree->count > 3 * PLUGIN_LIST_MAX)
-		return err_set(e, EFBIG, "'%s' has too many files for a plugin", pk->spec->folder);
 	/* One more for the index. */
 	pk->pieces = xcalloc(pk->tree->count + 1, sizeof(*pk->pieces));
 	progress_begin(p, "collect", pk->tree->count, "files");
@@ -264,8 +262,12 @@ static int write_parts(struct pack *pk, const struct plugin_part *parts, size_t 
 	int r;
 
 	pk->fd = open(pk->part, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
-	if (pk->fd < 0)
-		return err_errno(e, "'%s'", pk->part);
+	if (pk->fd < 0) {
+		r = err_errno(e, "'%s'", pk->part);
+		/* Whatever is there is not ours to remove. */
+		free(take_ptr(pk->part));
+		return r;
+	}
 	progress_begin(p, "pack", 0, "bytes");
 	r = plugin_write(pk->fd, parts, count, p, e);
 	progress_end(p);

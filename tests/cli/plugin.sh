@@ -163,6 +163,13 @@ echo >>demo-1.1.plugin
 expect 1 "$bedplate" plugin info -q demo-1.1.plugin
 grep -q "it has .* bytes and should have" err || fail "$(cat err)"
 
+# --- What stands in the way of the new file stays.
+ln -s precious out.plugin.part
+expect 1 "$bedplate" plugin pack demo -q -o out.plugin
+[ -L out.plugin.part ] || fail "a link was removed"
+[ ! -e precious ] || fail "a link was followed"
+[ ! -e out.plugin ] || fail "a plugin was written"
+
 # --- What pack refuses: one line that names the file, and nothing is written.
 # refuse MESSAGE: pack folder bad.
 refuse() {
