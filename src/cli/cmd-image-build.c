@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include "base/xalloc.h"
+#include "cli/cache.h"
 #include "cli/commands.h"
 #include "image/build.h"
 
@@ -112,17 +113,6 @@ static int check_stage(const char *name, struct err *e)
 		    : 0;
 }
 
-/* Where the XDG base directory specification wants caches. */
-static char *default_cache(void)
-{
-	const char *xdg = getenv("XDG_CACHE_HOME");
-	const char *home = getenv("HOME");
-
-	if (xdg && xdg[0] == '/')
-		return xasprintf("%s/bedplate", xdg);
-	return xasprintf("%s/.cache/bedplate", home && home[0] ? home : "/root");
-}
-
 static void print_json(const struct build_result *b, const struct report *report)
 {
 	struct rusage used = {0};
@@ -143,7 +133,7 @@ static void print_json(const struct build_result *b, const struct report *report
 static int run(const void *parsed, char *const args[], struct progress *p, struct err *e)
 {
 	const struct options *o = parsed;
-	autofree char *cache = o->cache ? xstrdup(o->cache) : default_cache();
+	autofree char *cache = o->cache ? xstrdup(o->cache) : cache_default();
 	struct report report = {.print = o->explain && !o->json, .stages = json_array()};
 	struct build_spec spec = {.recipe = args[0],
 		.output = o->output,

@@ -139,6 +139,7 @@ static void add_active(
 	struct ks_doc *doc, struct ks_cmd *own, const struct strv *words, const char *raw_line)
 {
 	autoptr(ks_cmd) c = own;
+	const struct ks_place place = {c->file, c->line};
 	struct ks_cmd_list *list = &doc->commands[ks_command_index(c->grammar)];
 	const char *conflict = find_seen(doc, c->grammar->conflicts);
 	struct err e = {0};
@@ -153,6 +154,8 @@ static void add_active(
 		ks_error(doc, c->file, c->line, "%s: %s", c->name, e.msg);
 		return;
 	}
+	if (!ks_allowed(doc, c->grammar->name, c, place))
+		return;
 	if (ks_command_used_by(c->grammar, c->name) == 0)
 		ks_warning(doc, c->file, c->line,
 			"'%s' is valid kickstart, but nothing here acts on it", c->name);
@@ -180,6 +183,8 @@ void ks_add_command(struct ks_doc *doc, const char *file, unsigned line, const s
 		ks_error(doc, file, line, "unknown command '%.80s'", name);
 		return;
 	}
+	if (!ks_allowed(doc, g->name, NULL, (struct ks_place){file, line}))
+		return;
 	if (g->status == KS_REMOVED) {
 		ks_error(doc, file, line, "'%s' has been removed from the language", name);
 		return;

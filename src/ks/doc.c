@@ -42,6 +42,17 @@ void ks_warning(struct ks_doc *doc, const char *file, unsigned line, const char 
 	add_problem(doc, &p);
 }
 
+bool ks_allowed(
+	struct ks_doc *doc, const char *name, const struct ks_cmd *line, struct ks_place place)
+{
+	struct err e = {0};
+
+	if (!doc->options || !doc->options->allow || doc->options->allow(name, line, &e) == 0)
+		return true;
+	ks_error(doc, place.file, place.line, "%s", e.msg);
+	return false;
+}
+
 const char *ks_keep_name(struct ks_doc *doc, const char *name)
 {
 	for (size_t i = 0; i < doc->names.count; i++)

@@ -54,6 +54,7 @@ struct ks_mention {
 };
 
 struct ks_doc {
+	const struct ks_options *options; /* while it is being parsed */
 	struct ks_cmd_list commands[KS_COMMANDS_MAX];
 	struct ks_packages packages;
 	struct ks_mention *mentions;
@@ -87,6 +88,10 @@ void ks_error(struct ks_doc *doc, const char *file, unsigned line, const char *f
 	PRINTF(4, 5);
 void ks_warning(struct ks_doc *doc, const char *file, unsigned line, const char *fmt, ...)
 	PRINTF(4, 5);
+
+/* Whether the caller's subset has it, see struct ks_options; a problem is added when not. */
+bool ks_allowed(
+	struct ks_doc *doc, const char *name, const struct ks_cmd *line, struct ks_place place);
 
 /* A copy that lives as long as the document; one for all equal names. */
 const char *ks_keep_name(struct ks_doc *doc, const char *name) MUST_CHECK;

@@ -24,6 +24,14 @@ struct ks_options {
 	 */
 	int (*fetch)(void *ctx, const char *url, char **text, size_t *len, struct err *e);
 	void *fetch_ctx;
+	/* A text that stands for itself: %include and %ksappend are problems. */
+	bool no_include;
+	/*
+	 * A subset of the language.  Called with the name of each command and section, and again with
+	 * its own options once they are read (line is NULL the first time, and for a section that is
+	 * kept as written).  What it says instead of 0 is a problem of that line.
+	 */
+	int (*allow)(const char *name, const struct ks_cmd *line, struct err *e);
 };
 
 struct ks_problem {

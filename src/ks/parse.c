@@ -164,6 +164,10 @@ static void open_section(struct parser *ps, const struct strv *words)
 		return;
 	}
 	s->open = true;
+	if (!ks_allowed(doc, s->grammar->name, NULL, (struct ks_place){s->file, s->line})) {
+		s->grammar = NULL;
+		return;
+	}
 	warn_of_section(doc, s);
 	if (s->grammar->raw) {
 		s->header_text = join_words(words);
@@ -182,6 +186,9 @@ static void open_section(struct parser *ps, const struct strv *words)
 		r = err_set(&e, EINVAL, "expected --dir or --type");
 	if (r < 0)
 		ks_error(doc, s->file, s->line, "%s: %s", s->grammar->name, e.msg);
+	else
+		(void)ks_allowed(
+			doc, s->grammar->name, s->header, (struct ks_place){s->file, s->line});
 }
 
 static void read_input(struct parser *ps, struct input *in);
@@ -288,7 +295,10 @@ static void include(struct parser *ps, const char *target)
 
 static void include_words(struct parser *ps, const struct strv *words)
 {
-	if (words->count < 2 || words->items[1][0] == '\0')
+	if (ps->options->no_include)
+		ks_error(ps->doc, ps->input->name, ps->input->line,
+			"%%include is not possible here");
+	else if (words->count < 2 || words->items[1][0] == '\0')
 		ks_error(ps->doc, ps->input->name, ps->input->line, "%%include needs a file");
 	else
 		include(ps, words->items[1]);
@@ -315,8 +325,12 @@ static void command_line(struct parser *ps, const char *line, size_t len)
 		return;
 	if (!split(ps, line, len, true, &words) || words.count == 0)
 		return;
-	if (str_eq(words.items[0], "%ksappend"))
+	if (str_eq(words.items[0], "%ksappend")) {
+		if (ps->options->no_include)
+			ks_error(ps->doc, ps->input->name, ps->input->line,
+				"%%ksappend is not possible here");
 		return;
+	}
 	if (str_eq(words.items[0], "%include")) {
 		include_words(ps, &words);
 		return;
@@ -417,11 +431,13 @@ static void parse(struct ks_doc *doc, struct input *in, const struct ks_options 
 		.bytes = (size_t)(in->end - in->p),
 	};
 
+	doc->options = ps.options;
 	read_input(&ps, in);
 	if (ps.section.open && doc->error_count <= KS_PROBLEMS_MAX)
 		unterminated(&ps);
 	section_fini(&ps.section);
 	ks_packages_finish(doc);
+	doc->options = NULL;
 }
 
 int ks_parse_text(const char *name, const char *text, size_t len, const struct ks_options *options,

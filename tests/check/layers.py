@@ -21,11 +21,12 @@ ALLOWED = {
     "node": LOW | {"storage", "boot"},
     "image": MIDDLE | {"boot"},
     "media": MIDDLE | {"image", "boot"},
+    "plugin": MIDDLE | {"image"},
     "liveimg": MIDDLE | {"image", "storage"},
     "upgrade": MIDDLE | {"image", "storage", "boot", "node", "liveimg"},
     "install": MIDDLE | {"image", "storage", "boot", "liveimg", "upgrade"},
     "vm": MIDDLE | {"image", "media"},
-    "cli": MIDDLE | {"image", "media", "boot", "vm"},
+    "cli": MIDDLE | {"image", "media", "boot", "vm", "plugin"},
     "nodectl": MIDDLE | {"image", "storage", "boot", "install", "node", "liveimg", "upgrade"},
 }
 
