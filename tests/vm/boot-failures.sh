@@ -78,11 +78,24 @@ refused wrong-hash "base 'bedplate/${layer%+*}' does not have the root hash"
 refused missing-layer "layer '${layer}2' is missing"
 
 # The base is written to below dm-verity; then the power goes, as nothing would run any more.
+base=/dev/bedplate/${layer%+*}
+# damage FIRST-BLOCK COUNT
+damage() {
+	vm lvchange -q -prw "${base#/dev/}"
+	vm dd if=/dev/urandom of="$base" bs=4096 "count=$2" "seek=$1" oflag=direct conv=fsync
+	vm_kill
+}
+
+# As much as its error correction mends.
 set_default "$layer"
 vm_start --network=none "$disk"
 vm_login
-base=/dev/bedplate/${layer%+*}
-vm lvchange -q -prw "${base#/dev/}"
-vm dd if=/dev/urandom of="$base" bs=4096 count=512 "seek=$block" oflag=direct conv=fsync
-vm_kill
+damage "$block" 512
+vm_start --network=none "$disk"
+vm_await 'verity-fec: '
+vm_login
+vm_all_up
+
+# And more.
+damage $((block - 4096)) 8192
 refused "$layer" "base 'bedplate/${layer%+*}' is damaged"
