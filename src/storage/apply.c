@@ -280,9 +280,8 @@ static int make_pool(const struct apply *a, struct err *e)
 	 * LVM writes zeros over all of the metadata and its spare, lest a repair takes up what an
 	 * older pool has left there: gigabytes, for nothing when there cannot be any.
 	 */
-	strv_add(&args,
-		a->discarded ? "--config=" LVM_UNWATCHED "allocation{zero_metadata=0}"
-			     : "--config=" LVM_UNWATCHED);
+	if (a->discarded)
+		strv_add(&args, "--config=" LVM_CONFIG "allocation{zero_metadata=0}");
 	if (has_profile())
 		strv_add(&args, "--metadataprofile=" POOL_PROFILE);
 	strv_add(&args, "--addtag=" LVM_TAG_POOL);
@@ -299,7 +298,6 @@ static int make_volume(const struct layout *l, const char *name, uint64_t bytes,
 
 	strv_add(&args, "lvcreate");
 	strv_add(&args, "--type=thin");
-	strv_add(&args, "--config=" LVM_UNWATCHED);
 	strv_take(&args, xasprintf("--virtualsize=%" PRIu64 "b", bytes));
 	strv_take(&args, xasprintf("--thinpool=%s", l->pool));
 	strv_take(&args, xasprintf("--addtag=%s", tag));

@@ -87,8 +87,7 @@ int base_open(const char *vg, const char *base, const struct base_verity *v,
 	int r = check_names(vg, base, e);
 
 	if (r == 0)
-		r = lvm_run(e, "lvchange", "--activate=y", "--ignoreactivationskip",
-			"--config=" LVM_UNWATCHED, lv, NULL);
+		r = lvm_run(e, "lvchange", "--activate=y", "--ignoreactivationskip", lv, NULL);
 	if (r < 0)
 		return err_wrap(e, r, "base '%s'", base);
 	r = open_active(device, v, root_hash, mapper_name, e);

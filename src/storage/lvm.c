@@ -285,6 +285,12 @@ int lvm_run_args(const struct strv *args, struct err *e)
 	const char *config = "--config=" LVM_CONFIG;
 
 	cmd_add(&c, "lvm", args->items[0], "--yes", NULL);
+	/*
+	 * It would start dmeventd if nobody else has, in our mount namespace, whose mounts would then
+	 * outlive us.  A node has lvm2-monitor.service for that.
+	 */
+	if (str_eq(args->items[0], "lvcreate") || str_eq(args->items[0], "lvchange"))
+		strv_add(&c.argv, "--ignoremonitoring");
 	for (size_t i = 1; i < args->count; i++) {
 		strv_add(&c.argv, args->items[i]);
 		if (str_starts(args->items[i], "--config="))

@@ -82,8 +82,6 @@ const char *lvm_tag_value(const struct strv *tags, const char *prefix);
 int lvm_run(struct err *e, ...) MUST_CHECK __attribute__((sentinel));
 /* What is on this machine's disks, not what a devices file of another life says. */
 #define LVM_CONFIG "devices{use_devicesfile=0}"
-/* And dmeventd is left alone: a pool that is being installed needs no watching, and starting it takes time. */
-#define LVM_UNWATCHED LVM_CONFIG "activation{monitoring=0}"
 /* The same from a list.  "--config=..." among them takes the place of LVM_CONFIG. */
 int lvm_run_args(const struct strv *args, struct err *e) MUST_CHECK;
 

@@ -148,7 +148,7 @@ mend() {
 	[ "${state% *}" = "$boots" ] || param=bedplate.trial=$boots
 	echo "bedplate.layer=$boots $param" >/run/cmdline
 	"$nodectl" boot-early -v >/run/mended 2>&1 || wrong "boot-early failed"
-	if grep -e warning -e failed /run/mended; then wrong "boot-early warns"; fi
+	if grep -v 'warning: mended: ' /run/mended | grep -e warning -e failed; then wrong "boot-early warns"; fi
 	echo >/run/cmdline
 }
 # one_base BASE: it is the image, read by whoever opens it.

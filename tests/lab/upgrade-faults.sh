@@ -219,8 +219,7 @@ unchanged
 
 # Killed in each step: what boots is the same, and recover takes all else away.
 except='/history.jsonl$/d'
-# Not yet: in merge, layer and boot entry, where the mounts of the killed process stay.
-for stage in base verify; do
+for stage in base verify merge layer 'boot entry'; do
 	started upgrade "$two" --allow-unsigned --yes
 	stopped_at "$stage"
 	kill -KILL $pid
