@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 
+#define SETTLE_NAME          "bedplate.settle"
 #define SECTOR_BYTES         512
 #define METADATA_BLOCK_BYTES 4096
 
@@ -341,6 +342,19 @@ int thin_create(const char *vg, const char *pool, const char *name, uint64_t byt
 		return 0;
 	take_back(vg, name);
 	return err_wrap(e, r, "new volume '%s'", name);
+}
+
+int pool_settle(const char *vg, const char *pool, struct err *e)
+{
+	autofree char *in_pool = xasprintf("--thinpool=%s", pool);
+	int r = check_names(vg, pool, e);
+
+	if (r == 0)
+		r = lvm_run(e, "lvcreate", "--type=thin", "--virtualsize=4m", in_pool,
+			"--addtag=" LVM_TAG_NEW, "--activate=n", "--name=" SETTLE_NAME, vg, NULL);
+	if (r == 0)
+		r = thin_remove(vg, SETTLE_NAME, e);
+	return r < 0 ? err_wrap(e, r, "thin pool '%s/%s'", vg, pool) : 0;
 }
 
 static int grow(const char *vg, const char *name, uint64_t min_bytes, struct err *e)

@@ -33,6 +33,12 @@ int pool_verify(const char *vg, const char *pool, struct err *e) MUST_CHECK;
  * after.  Such a volume, with LVM_TAG_NEW, is taken out of the pool, so that LVM gets on.  1: it was.
  */
 int pool_mend(const struct lvm_report *lvm, const struct lvm_lv *pool, struct err *e) MUST_CHECK;
+/*
+ * LVM asks the pool for a change, and then notes that it has.  Cut off in between, a removal that follows
+ * is taken for done with the rest, and never comes to the pool: what was removed stays there, unknown,
+ * and the next volume cannot have its number.  Making one is what lets LVM take note.
+ */
+int pool_settle(const char *vg, const char *pool, struct err *e) MUST_CHECK;
 
 /* A new volume, active and writable. */
 int thin_create(const char *vg, const char *pool, const char *name, uint64_t bytes, struct err *e)

@@ -214,12 +214,27 @@ static void rest_bases(const struct site *s)
 	}
 }
 
+/* Before anything is removed from it: what was cut off may have been a change of the pool. */
+static void settle_pool(const struct site *s, const struct mend_plan *plan)
+{
+	struct err e = {0};
+
+	for (size_t i = 0; i < plan->count; i++) {
+		if (plan->items[i].kind != MEND_REMOVE_VOLUME)
+			continue;
+		if (pool_settle(s->vg->name, s->pool->name, &e) < 0)
+			log_warning("%s", e.msg);
+		return;
+	}
+}
+
 int mend_carry_out(struct site *s, const struct mend_plan *plan, struct strv *done, struct err *e)
 {
 	const bool was_killed = base_view_drop_leftovers();
 
 	if (was_killed)
 		rest_bases(s);
+	settle_pool(s, plan);
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct mend_action *a = &plan->items[i];
 		autofree char *text = mend_action_text(a);
