@@ -180,7 +180,9 @@ static char *copy(const char *text)
 /* Lines borrow their texts. */
 static struct transition line(const char *from, const char *to, const char *result)
 {
-	return (struct transition){.operation = (char[]){"upgrade"},
+	static char upgrade[] = "upgrade";
+
+	return (struct transition){.operation = upgrade,
 		.from = (char *)(uintptr_t)from,
 		.to = (char *)(uintptr_t)to,
 		.result = (char *)(uintptr_t)result};
