@@ -166,6 +166,7 @@ int drop_staged(struct site *s, const char *keep_base, struct err *e)
 	if (keep_base && str_eq(j.base, keep_base))
 		j.new_base = false;
 	log_warning("layer '%s', which was staged, is removed", j.to);
+	site_settle_pool(s);
 	take_back(s, &j);
 	return site_refresh(s, e);
 }

@@ -214,18 +214,12 @@ static void rest_bases(const struct site *s)
 	}
 }
 
-/* Before anything is removed from it: what was cut off may have been a change of the pool. */
-static void settle_pool(const struct site *s, const struct mend_plan *plan)
+static bool removes_volumes(const struct mend_plan *plan)
 {
-	struct err e = {0};
-
-	for (size_t i = 0; i < plan->count; i++) {
-		if (plan->items[i].kind != MEND_REMOVE_VOLUME)
-			continue;
-		if (pool_settle(s->vg->name, s->pool->name, &e) < 0)
-			log_warning("%s", e.msg);
-		return;
-	}
+	for (size_t i = 0; i < plan->count; i++)
+		if (plan->items[i].kind == MEND_REMOVE_VOLUME)
+			return true;
+	return false;
 }
 
 int mend_carry_out(struct site *s, const struct mend_plan *plan, struct strv *done, struct err *e)
@@ -234,7 +228,8 @@ int mend_carry_out(struct site *s, const struct mend_plan *plan, struct strv *do
 
 	if (was_killed)
 		rest_bases(s);
-	settle_pool(s, plan);
+	if (removes_volumes(plan))
+		site_settle_pool(s);
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct mend_action *a = &plan->items[i];
 		autofree char *text = mend_action_text(a);

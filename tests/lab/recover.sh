@@ -159,20 +159,11 @@ got=$(jq -r '.transitions[-1] | "\(.operation) \(.from) \(.to) \(.result)"' "$wo
 # The pool has made the last volume, and the power failed before LVM noted that: what is removed then is
 # gone from both.
 in_guest --disk="$work/disk" <<'END'
+. "$LAB_LIB"
 for name in n-2 n-3; do
 	lvm lvcreate -q -y -V 4m --thinpool=pool -n $name --addtag=bedplate:new node
 done
-lvm vgchange -q -an node
-lvm vgcfgbackup -q -f /run/noted node
-awk '{ print } /type = "thin-pool"/ { pool = 1 } pool && /transaction_id/ {
-	print "message1 {\ncreate = \"n-3\"\n}"
-	pool = 0
-}' /run/noted >/run/not-noted
-lvm vgcfgrestore -q --force -f /run/not-noted node
+not_noted node n-3
 "$LAB_NODECTL" recover
-lvm lvs --noheadings -o thin_id node | tr -d ' ' | grep . | sort >/run/known
-lvm lvchange -q -ay node/pool
-dmsetup message node-pool-tpool 0 reserve_metadata_snap
-thin_dump -m /dev/mapper/node-pool_tmeta | sed -n 's/.*<device dev_id="\([0-9]*\)".*/\1/p' | sort >/run/made
-diff /run/known /run/made
+pool_agrees node pool
 END

@@ -257,6 +257,23 @@ jq -e '.layer == "lab-1+2" and .image.version == "1"' $upper/usr/lib/bedplate/fa
 umount /run/lab-layer
 with_boot cmp "$LAB_WORK/one/lab-1.manifest.json" "$boot/lab-1+2/manifest.json"
 ok rollback
+
+END
+
+# What is staged goes from LVM and from the pool, also after a power cut.
+in_guest --disk="$work/disk" --memory=768 <<'END'
+. "$LAB_LIB"
+. "$LAB_WORK/guest-lib"
+mkdir -p /etc/bedplate/trust.d
+cp "$LAB_WORK/ours.pem" /etc/bedplate/trust.d
+ok upgrade "$LAB_WORK/two/lab-2.squashfs.img" --stage --yes --json
+staged=$(jq -r .to /run/out)
+not_noted bedplate "$staged"
+ok rollback --to=lab-1+2
+lvm lvs "bedplate/$staged" && exit 1
+pool_agrees bedplate pool00
+env_is default=lab-1+2
+ok rollback
 END
 
 # A pool that is full.

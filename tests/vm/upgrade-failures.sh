@@ -113,7 +113,8 @@ vm_await 'Kernel panic'
 came_back 'it did not come up'
 ended
 
-tried 'module_blacklist=virtio_blk rd.retry=5'
+# Long enough for the kernel to have said all, which would come in between.
+tried 'module_blacklist=virtio_blk rd.retry=30'
 vm_await 'This node cannot start: no disk carries a node'
 vm_await 'the node returns to the layer before'
 came_back 'it did not come up'
