@@ -22,7 +22,7 @@ add() {
 {
 	add stateless 's/\(\tlinux .*\)/\1 bedplate.stateless/'
 	add wrong-hash 's/\(roothash=\)\(.*\) /\10000\2 /; s/\(roothash=.\{64\}\)[^ ]*/\1/'
-	add missing-layer 's/bedplate.layer=[^ ]*/&2 rd.retry=5/'
+	add missing-layer 's/bedplate.layer=[^ ]*/&2 rd.retry=30/'
 } >/boot/grub/custom.cfg
 cat /boot/grub/custom.cfg
 # One block in the middle of the program that is started first.
