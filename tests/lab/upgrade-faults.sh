@@ -205,7 +205,40 @@ ended "thin pool 'bedplate/pool00' has no room: .* of metadata are used"
 pool_state | grep ' rw '
 python3 "$LAB_WORK/thins.py" delete 1000 1850
 unchanged
+END
 
+# Used up, which makes the pool read-only: what had been begun goes once there is room again.
+in_guest --disk="$work/disk" --memory=512 <<'END'
+. "$LAB_LIB"
+. "$LAB_WORK/faults-lib"
+started upgrade "$two" --allow-unsigned --yes
+stopped_at base
+python3 "$LAB_WORK/thins.py" create_thin 1000 2100 2>/run/full && exit 1
+pool_state | grep ' ro '
+goes_on
+status=0
+wait $pid || status=$?
+cat /run/err
+[ $status -eq 1 ]
+tail -n 1 /run/err | grep "thin pool 'bedplate/pool00' cannot be written to: its metadata needs repair"
+env_is default=lab-1+1
+! "$LAB_NODECTL" upgrade "$two" --allow-unsigned --yes 2>/run/err
+cat /run/err
+grep 'thin pool bedplate/pool00 is read-only' /run/err
+refused 'cannot be written to' factory-reset --yes
+lvm vgchange -an bedplate
+lvm lvextend -q --poolmetadatasize +4m bedplate/pool00
+lvm vgchange -ay --sysinit bedplate
+python3 "$LAB_WORK/thins.py" delete 1000 "$(cut -d: -f1 /run/full)"
+ok recover
+except='s/ twi-a-tzM- / twi-a-tz-- /'
+unchanged
+pool_agrees bedplate pool00
+END
+
+cp --sparse=always "$work/pristine" "$work/disk"
+in_guest --disk="$work/disk" --memory=512 <<'END'
+. "$LAB_WORK/faults-lib"
 # /boot fills up after it was found large enough.
 started upgrade "$two" --allow-unsigned --yes
 stopped_at merge

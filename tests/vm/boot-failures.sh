@@ -81,7 +81,6 @@ refused missing-layer "layer '${layer}2' is missing"
 base=/dev/bedplate/${layer%+*}
 # damage FIRST-BLOCK COUNT
 damage() {
-	vm lvchange -q -prw "${base#/dev/}"
 	vm dd if=/dev/urandom of="$base" bs=4096 "count=$2" "seek=$1" oflag=direct conv=fsync
 	vm_kill
 }
@@ -90,6 +89,7 @@ damage() {
 set_default "$layer"
 vm_start --network=none "$disk"
 vm_login
+vm lvchange -q -prw "${base#/dev/}"
 damage "$block" 512
 vm_start --network=none "$disk"
 vm_await 'verity-fec: '

@@ -100,10 +100,10 @@ grep -q '^192.0.2.7/24$' "$work/configuration" || fail "no profile: $(cat "$work
 vm_type 'poweroff\n'
 vm_end
 
-# The third entry of the menu, once all of it is there.
+# Up to the first entry of the menu, and down to the third, once all of it is there.
 vm_start --uefi --network=none --disk="$disk" "$work/two.iso"
 vm_await 'Check this medium'
-vm_type '\001\016\016\r'
+vm_type '\020\020\020\020\020\020\016\016\r'
 vm_await 'bedplate: upgraded to minimal-test-2, on trial at the next start'
 vm_end
 
