@@ -7,6 +7,9 @@
 #include <limits.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/interrupt.h"
@@ -14,15 +17,17 @@
 #include "base/str.h"
 #include "base/xalloc.h"
 
-#define RECORD_MAX_BYTES (1 * MIB)
-#define KEY_CHARS        16 /* of the key in a folder's name */
-#define WORK_SUFFIX      ".work"
+#define RECORD_MAX_BYTES  (1 * MIB)
+#define KEY_CHARS         16 /* of the key in a folder's name */
+#define WORK_SUFFIX       ".work"
+#define RECIPE_KEY        "recipe"
+#define FORGOTTEN_SECONDS (3 * 24 * 60 * 60)
 
 struct stage_cache {
 	char *dir;
 	char *recipe_id; /* "node-1f2e3d4c5b6a" */
 	char *record_path;
-	json_t *record; /* {"packages": {"folder": "...", "inputs": {"name": "digest"}}} */
+	json_t *record; /* {"recipe": PATH, "packages": {"folder": "...", "inputs": {"name": "digest"}}} */
 	int lock_fd;
 };
 
@@ -75,10 +80,8 @@ static int drop_half_done(const char *stages, struct err *e)
 }
 
 /* The recipe's name and, because two recipes may share it, a digest of where it stands. */
-static char *make_recipe_id(const char *recipe)
+static char *make_recipe_id(const char *path)
 {
-	autofree char *real = realpath(recipe, NULL);
-	const char *path = real ? real : recipe;
 	const char *slash = strrchr(path, '/');
 	const char *name = slash ? slash + 1 : path;
 	uint8_t sum[SHA256_BYTES];
@@ -118,6 +121,7 @@ int stage_cache_folder(struct stage_cache *c, const char *name, char **out, stru
 int stage_cache_open(const char *dir, const char *recipe, struct stage_cache **out, struct err *e)
 {
 	autoptr(stage_cache) c = xcalloc(1, sizeof(*c));
+	autofree char *path = NULL;
 	autofree char *stages = NULL;
 	autofree char *recipes = NULL;
 	int r = file_make_folder(dir, 0755, e);
@@ -128,7 +132,10 @@ int stage_cache_open(const char *dir, const char *recipe, struct stage_cache **o
 	c->dir = realpath(dir, NULL);
 	if (!c->dir)
 		return err_errno(e, "cache '%s'", dir);
-	c->recipe_id = make_recipe_id(recipe);
+	path = realpath(recipe, NULL);
+	if (!path)
+		path = xstrdup(recipe);
+	c->recipe_id = make_recipe_id(path);
 	r = lock(c, e);
 	if (r == 0)
 		r = stage_cache_folder(c, "stages", &stages, e);
@@ -141,6 +148,7 @@ int stage_cache_open(const char *dir, const char *recipe, struct stage_cache **o
 
 	c->record_path = xasprintf("%s/%s.json", recipes, c->recipe_id);
 	c->record = load_record(c->record_path);
+	json_object_set_new(c->record, RECIPE_KEY, json_string(path));
 	*out = take_ptr(c);
 	return 0;
 }
@@ -155,13 +163,25 @@ int stage_cache_log(struct stage_cache *c, const char *name, char **out, struct 
 	return r;
 }
 
-/* Add the folders that one recipe's record names. */
+/* The recipe of this record is gone, and it was not built for days. */
+static bool is_forgotten(const json_t *record, const char *path)
+{
+	const char *recipe = json_string_value(json_object_get(record, RECIPE_KEY));
+	struct stat st;
+
+	return recipe && !file_exists(recipe) && stat(path, &st) == 0 &&
+		st.st_mtime < time(NULL) - FORGOTTEN_SECONDS;
+}
+
+/* Add the folders that one recipe's record names.  A record that is forgotten goes. */
 static void add_used(const char *path, struct strv *used)
 {
 	json_t *record = load_record(path);
 	const char *name;
 	json_t *stage;
 
+	if (is_forgotten(record, path) && unlink(path) == 0)
+		json_object_clear(record);
 	json_object_foreach(record, name, stage)
 	{
 		const char *folder = json_string_value(json_object_get(stage, "folder"));

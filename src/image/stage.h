@@ -58,7 +58,10 @@ int stage_cache_folder(struct stage_cache *c, const char *name, char **out, stru
 /* Path of a log that belongs to no stage; its folder is made.  Caller frees. */
 int stage_cache_log(struct stage_cache *c, const char *name, char **out, struct err *e) MUST_CHECK;
 
-/* Remove all stage results that no recipe's last build used. */
+/*
+ * Remove all stage results that no recipe's last build used.  A recipe that is gone counts for three
+ * days.
+ */
 int stage_cache_prune(struct stage_cache *c, struct err *e) MUST_CHECK;
 
 /* What the last build of this recipe left for a stage; NULL when nothing.  Caller frees. */

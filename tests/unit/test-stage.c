@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -112,6 +115,38 @@ static void prune_keeps_what_any_recipe_uses(void **state)
 	assert_string_equal(last, s.folder);
 }
 
+static void prune_forgets_recipes_that_are_gone(void **state)
+{
+	static const char *const recipes[] = {"/recipes/gone.ks", "/", "/recipes/now.ks"};
+	const struct timespec days_ago[2] = {{.tv_sec = time(NULL) - 4 * 24 * 60 * 60},
+		{.tv_sec = time(NULL) - 4 * 24 * 60 * 60}};
+	struct err e = {0};
+	autostrv paths = {0};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(recipes); i++) {
+		autoptr(stage_cache) c = open_cache(recipes[i]);
+		autostage s = {.name = "packages", .log_fd = -1};
+
+		run_stage(&s, c, recipes[i], true);
+		strv_add(&paths, s.folder);
+	}
+	autofree char *records = xasprintf("%s/recipes", folder);
+	autostrv names = {0};
+	assert_ok(file_list(records, &names, &e), e);
+	for (size_t i = 0; i < names.count; i++) {
+		autofree char *path = xasprintf("%s/%s", records, names.items[i]);
+
+		if (!strstr(path, "now-"))
+			assert_int_equal(utimensat(AT_FDCWD, path, days_ago, 0), 0);
+	}
+	autoptr(stage_cache) c = open_cache("/recipes/now.ks");
+	assert_ok(stage_cache_prune(c, &e), e);
+	assert_false(file_exists(paths.items[0]));
+	assert_true(file_exists(paths.items[1]));
+	assert_true(file_exists(paths.items[2]));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -120,6 +155,7 @@ int main(void)
 		cmocka_unit_test(failed_work_is_dropped),
 		cmocka_unit_test(work_of_a_killed_build_is_dropped),
 		cmocka_unit_test(prune_keeps_what_any_recipe_uses),
+		cmocka_unit_test(prune_forgets_recipes_that_are_gone),
 	};
 
 	return cmocka_run_group_tests_name("stage", tests, make_folder, drop_folder);
