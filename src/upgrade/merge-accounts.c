@@ -403,48 +403,66 @@ static void keep_of_node(struct merge *m, enum kind kind)
 	}
 }
 
-/* Password files follow their lists, line by line. */
-static void follow(struct merge *m, enum kind kind)
+static void keep_passwords(struct merge *m, enum kind kind)
+{
+	enum account_file file = shadow_of[kind];
+	const struct account_lines *node = &m->node[file];
+
+	for (size_t i = 0; i < node->count; i++) {
+		const char *name = node->items[i]->fields[FIELD_NAME];
+
+		if (!account_lines_find(&m->node[list_of[kind]], name))
+			note(m, "%s of the node has a line for '%s' that is no %s: left out",
+				account_paths[file], name, words[kind]);
+		else if (account_lines_find(node, name) == node->items[i])
+			merge_line(m, file, node->items[i]);
+	}
+}
+
+/* Of who has no line in the password file of the node. */
+static void add_password(struct merge *m, enum kind kind, const struct account_line *owner)
 {
 	static const char *const locked[KINDS][ACCOUNT_FIELDS] = {
 		[USERS] = {NULL, "!*", "", "", "", "", "", "", ""}, [GROUPS] = {NULL, "!", "", ""}};
+	enum account_file file = shadow_of[kind];
+	const char *name = owner->fields[FIELD_NAME];
+	bool was_here = account_lines_find(&m->node[list_of[kind]], name);
+	const struct account_line *line = was_here ? NULL : account_lines_find(&m->new[file], name);
+	struct account_line made = {0};
+
+	if (line) {
+		take_line(m, file, line);
+		return;
+	}
+	if (!str_eq(owner->fields[FIELD_PASSWORD], "x"))
+		return;
+	memcpy(made.fields, locked[kind], sizeof(made.fields));
+	made.fields[FIELD_NAME] = name;
+	if (kind == GROUPS)
+		made.fields[FIELD_MEMBERS] = owner->fields[FIELD_MEMBERS];
+	if (was_here)
+		merge_line(m, file, &made);
+	else
+		account_lines_add(&m->out[file], &made);
+	note(m, "%s '%s' had no line in %s: locked", words[kind], name, account_paths[file]);
+}
+
+/* Password files follow their lists; what they have of the node stays in its order. */
+static void follow(struct merge *m, enum kind kind)
+{
 	const struct account_lines *list = &m->out[list_of[kind]];
 	enum account_file file = shadow_of[kind];
 
 	if (!m->node[file].present && !m->new[file].present)
 		return;
 	m->out[file].present = true;
+	keep_passwords(m, kind);
 	for (size_t i = 0; i < list->count; i++) {
-		const struct account_line *owner = list->items[i];
-		const char *name = owner->fields[FIELD_NAME];
+		const char *name = list->items[i]->fields[FIELD_NAME];
 		bool was_here = account_lines_find(&m->node[list_of[kind]], name);
-		const struct account_line *line = account_lines_find(
-			was_here ? &m->node[file] : &m->new[file], name);
-		struct account_line made = {0};
 
-		if (line && was_here) {
-			merge_line(m, file, line);
-		} else if (line) {
-			take_line(m, file, line);
-		} else if (str_eq(owner->fields[FIELD_PASSWORD], "x")) {
-			memcpy(made.fields, locked[kind], sizeof(made.fields));
-			made.fields[FIELD_NAME] = name;
-			if (kind == GROUPS)
-				made.fields[FIELD_MEMBERS] = owner->fields[FIELD_MEMBERS];
-			if (was_here)
-				merge_line(m, file, &made);
-			else
-				account_lines_add(&m->out[file], &made);
-			note(m, "%s '%s' had no line in %s: locked", words[kind], name,
-				account_paths[file]);
-		}
-	}
-	for (size_t i = 0; i < m->node[file].count; i++) {
-		const char *name = m->node[file].items[i]->fields[FIELD_NAME];
-
-		if (!account_lines_find(&m->node[list_of[kind]], name))
-			note(m, "%s of the node has a line for '%s' that is no %s: left out",
-				account_paths[file], name, words[kind]);
+		if (!was_here || !account_lines_find(&m->node[file], name))
+			add_password(m, kind, list->items[i]);
 	}
 }
 
