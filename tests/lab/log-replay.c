@@ -4,10 +4,12 @@
  * a sector that describes it, and its data.
  *
  *   log-replay apply LOG DEVICE FROM TO  write entries FROM to TO - 1 to the device
- *   log-replay points LOG COUNT          moments to look at: "TO PHASE WHY", PHASE is the last mark
+ *   log-replay points LOG COUNT FIRST SECTORS
+ *                                        moments to look at: "TO PHASE WHY [same]", PHASE is the last mark
  *
  * Points are each flush since a journal of nodectl said "commit" with something new to flush, each journal,
- * and COUNT others.
+ * and COUNT others.  FIRST and SECTORS (of 512 bytes) are where the pool keeps data: "same" says that
+ * nothing else was written since the point before.
  */
 #include <endian.h>
 #include <fcntl.h>
@@ -171,11 +173,23 @@ static int find_step(const struct record *log, char step[16], struct err *e)
 	return 0;
 }
 
-static int points(struct record *log, uint64_t count, struct err *e)
+/* Bytes of the disk. */
+struct range {
+	uint64_t at, end;
+};
+
+static bool is_within(const struct record *log, struct range range)
+{
+	uint64_t at = log->entry.sector * log->unit;
+
+	return at >= range.at && at + log->entry.sectors * log->unit <= range.end;
+}
+
+static int points(struct record *log, uint64_t count, struct range pool_data, struct err *e)
 {
 	autofree char *phase = xstrdup("before");
 	char step[16];
-	bool committing = false, changed = true;
+	bool committing = false, changed = true, same = false;
 	uint64_t first = 0, last = 0, spread = 0;
 	int r;
 
@@ -199,18 +213,22 @@ static int points(struct record *log, uint64_t count, struct err *e)
 		if (r < 0 || log->next < first)
 			continue;
 		committing = step[0] ? str_eq(step, "commit") || str_eq(step, "trial") : committing;
-		changed = changed || has_data(log) || log->entry.flags & DISCARD;
+		bool writes = has_data(log) || log->entry.flags & DISCARD;
+		changed = changed || writes;
+		same = same && (!writes || is_within(log, pool_data));
 		bool flushed = changed && committing && log->entry.flags & (FLUSH | FUA);
 		bool due = changed && !flushed && !step[0] && spread < count &&
 			(log->next - first) * count >= spread * (last - first);
 		spread += due;
 		if (!flushed && !due && !step[0])
 			continue;
-		changed = false;
-		printf("%" PRIu64 " %s %s\n", log->next, phase,
+		printf("%" PRIu64 " %s %s%s\n", log->next, phase,
 			step[0]           ? step
 				: flushed ? "flush"
-					  : "spread");
+					  : "spread",
+			same ? " same" : "");
+		changed = false;
+		same = true;
 	}
 	return r;
 }
@@ -226,12 +244,18 @@ int main(int argc, char *argv[])
 		if (r == 0)
 			r = apply(&log, argv[3], strtoull(argv[4], NULL, 10),
 				strtoull(argv[5], NULL, 10), &e);
-	} else if (argc == 4 && str_eq(argv[1], "points")) {
+	} else if (argc == 6 && str_eq(argv[1], "points")) {
+		const uint64_t first = strtoull(argv[4], NULL, 10) * SECTOR;
+		const struct range pool_data = {
+			first, first + strtoull(argv[5], NULL, 10) * SECTOR};
+
 		r = record_open(argv[2], &log, &e);
 		if (r == 0)
-			r = points(&log, strtoull(argv[3], NULL, 10), &e);
+			r = points(&log, strtoull(argv[3], NULL, 10), pool_data, &e);
 	} else {
-		fprintf(stderr, "usage: log-replay apply LOG DEVICE FROM TO | points LOG COUNT\n");
+		fprintf(stderr,
+			"usage: log-replay apply LOG DEVICE FROM TO | "
+			"points LOG COUNT FIRST SECTORS\n");
 		return 2;
 	}
 	if (r < 0)
