@@ -4,12 +4,12 @@
  * a sector that describes it, and its data.
  *
  *   log-replay apply LOG DEVICE FROM TO  write entries FROM to TO - 1 to the device
- *   log-replay points LOG COUNT FIRST SECTORS
- *                                        moments to look at: "TO PHASE WHY [same]", PHASE is the last mark
+ *   log-replay points LOG COUNT DATA DATA-SECTORS METADATA METADATA-SECTORS
+ *                                        moments to look at: "TO PHASE WHY WRITTEN", PHASE is the last mark
  *
  * Points are each flush since a journal of nodectl said "commit" with something new to flush, each journal,
- * and COUNT others.  FIRST and SECTORS (of 512 bytes) are where the pool keeps data: "same" says that
- * nothing else was written since the point before.
+ * and COUNT others.  WRITTEN is what was written since the point before: only to the pool's "data" (where
+ * that is, in sectors of 512 bytes), only to the "pool", or "more".
  */
 #include <endian.h>
 #include <fcntl.h>
@@ -173,23 +173,42 @@ static int find_step(const struct record *log, char step[16], struct err *e)
 	return 0;
 }
 
-/* Bytes of the disk. */
+/* Of the disk, in bytes. */
 struct range {
 	uint64_t at, end;
 };
 
-static bool is_within(const struct record *log, struct range range)
-{
-	uint64_t at = log->entry.sector * log->unit;
+enum written {
+	TO_DATA,
+	TO_POOL,
+	TO_MORE,
+};
 
-	return at >= range.at && at + log->entry.sectors * log->unit <= range.end;
+static struct range range_of(char *const words[2])
+{
+	uint64_t at = strtoull(words[0], NULL, 10) * SECTOR;
+
+	return (struct range){at, at + strtoull(words[1], NULL, 10) * SECTOR};
 }
 
-static int points(struct record *log, uint64_t count, struct range pool_data, struct err *e)
+static enum written written_to(const struct record *log, const struct range pool[TO_MORE])
 {
+	uint64_t at = log->entry.sector * log->unit, end = at + log->entry.sectors * log->unit;
+
+	for (enum written to = TO_DATA; to < TO_MORE; to++)
+		if (at >= pool[to].at && end <= pool[to].end)
+			return to;
+	return TO_MORE;
+}
+
+static int points(
+	struct record *log, uint64_t count, const struct range pool[TO_MORE], struct err *e)
+{
+	static const char *const words[] = {"data", "pool", "more"};
 	autofree char *phase = xstrdup("before");
 	char step[16];
-	bool committing = false, changed = true, same = false;
+	enum written written = TO_MORE;
+	bool committing = false, changed = true;
 	uint64_t first = 0, last = 0, spread = 0;
 	int r;
 
@@ -215,20 +234,20 @@ static int points(struct record *log, uint64_t count, struct range pool_data, st
 		committing = step[0] ? str_eq(step, "commit") || str_eq(step, "trial") : committing;
 		bool writes = has_data(log) || log->entry.flags & DISCARD;
 		changed = changed || writes;
-		same = same && (!writes || is_within(log, pool_data));
+		written = writes ? MAX(written, written_to(log, pool)) : written;
 		bool flushed = changed && committing && log->entry.flags & (FLUSH | FUA);
 		bool due = changed && !flushed && !step[0] && spread < count &&
 			(log->next - first) * count >= spread * (last - first);
 		spread += due;
 		if (!flushed && !due && !step[0])
 			continue;
-		printf("%" PRIu64 " %s %s%s\n", log->next, phase,
+		printf("%" PRIu64 " %s %s %s\n", log->next, phase,
 			step[0]           ? step
 				: flushed ? "flush"
 					  : "spread",
-			same ? " same" : "");
+			words[written]);
 		changed = false;
-		same = true;
+		written = TO_DATA;
 	}
 	return r;
 }
@@ -244,18 +263,18 @@ int main(int argc, char *argv[])
 		if (r == 0)
 			r = apply(&log, argv[3], strtoull(argv[4], NULL, 10),
 				strtoull(argv[5], NULL, 10), &e);
-	} else if (argc == 6 && str_eq(argv[1], "points")) {
-		const uint64_t first = strtoull(argv[4], NULL, 10) * SECTOR;
-		const struct range pool_data = {
-			first, first + strtoull(argv[5], NULL, 10) * SECTOR};
+	} else if (argc == 8 && str_eq(argv[1], "points")) {
+		const struct range pool[TO_MORE] = {
+			[TO_DATA] = range_of(argv + 4), [TO_POOL] = range_of(argv + 6)};
 
 		r = record_open(argv[2], &log, &e);
 		if (r == 0)
-			r = points(&log, strtoull(argv[3], NULL, 10), pool_data, &e);
+			r = points(&log, strtoull(argv[3], NULL, 10), pool, &e);
 	} else {
-		fprintf(stderr,
-			"usage: log-replay apply LOG DEVICE FROM TO | "
-			"points LOG COUNT FIRST SECTORS\n");
+		fputs("usage: log-replay apply LOG DEVICE FROM TO\n"
+		      "       log-replay points LOG COUNT DATA DATA-SECTORS METADATA "
+		      "METADATA-SECTORS\n",
+			stderr);
 		return 2;
 	}
 	if (r < 0)
