@@ -419,7 +419,7 @@ static void keep_passwords(struct merge *m, enum kind kind)
 	}
 }
 
-/* Of who has no line in the password file of the node. */
+/* Of who has no line in the password file of the node yet. */
 static void add_password(struct merge *m, enum kind kind, const struct account_line *owner)
 {
 	static const char *const locked[KINDS][ACCOUNT_FIELDS] = {
@@ -430,6 +430,8 @@ static void add_password(struct merge *m, enum kind kind, const struct account_l
 	const struct account_line *line = was_here ? NULL : account_lines_find(&m->new[file], name);
 	struct account_line made = {0};
 
+	if (was_here && account_lines_find(&m->node[file], name))
+		return;
 	if (line) {
 		take_line(m, file, line);
 		return;
@@ -457,13 +459,8 @@ static void follow(struct merge *m, enum kind kind)
 		return;
 	m->out[file].present = true;
 	keep_passwords(m, kind);
-	for (size_t i = 0; i < list->count; i++) {
-		const char *name = list->items[i]->fields[FIELD_NAME];
-		bool was_here = account_lines_find(&m->node[list_of[kind]], name);
-
-		if (!was_here || !account_lines_find(&m->node[file], name))
-			add_password(m, kind, list->items[i]);
-	}
+	for (size_t i = 0; i < list->count; i++)
+		add_password(m, kind, list->items[i]);
 }
 
 static void add_range(struct merge *m, enum kind kind, const struct account_line *new)

@@ -222,7 +222,7 @@ cat /run/err
 [ $status -eq 1 ]
 tail -n 1 /run/err | grep "thin pool 'bedplate/pool00' cannot be written to: its metadata needs repair"
 env_is default=lab-1+1
-! "$LAB_NODECTL" upgrade "$two" --allow-unsigned --yes 2>/run/err
+"$LAB_NODECTL" upgrade "$two" --allow-unsigned --yes 2>/run/err && exit 1
 cat /run/err
 grep 'thin pool bedplate/pool00 is read-only' /run/err
 refused 'cannot be written to' factory-reset --yes

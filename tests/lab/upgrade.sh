@@ -257,7 +257,6 @@ jq -e '.layer == "lab-1+2" and .image.version == "1"' $upper/usr/lib/bedplate/fa
 umount /run/lab-layer
 with_boot cmp "$LAB_WORK/one/lab-1.manifest.json" "$boot/lab-1+2/manifest.json"
 ok rollback
-
 END
 
 # What is staged goes from LVM and from the pool, also after a power cut.

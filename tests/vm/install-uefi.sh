@@ -11,7 +11,7 @@ requires test -e /usr/share/OVMF/OVMF_VARS_4M.ms.fd
 cat "$source_dir/tests/vm/install-test.ks" - >"$work/ks.cfg" <<'END'
 %pre
 for variable in /sys/firmware/efi/efivars/SecureBoot-*; do
-	echo "test-secure""boot $(od -An -tu1 -j4 "$variable")" >/dev/console
+	echo "<1>test-secure""boot $(od -An -tu1 -j4 "$variable")" >/dev/kmsg
 done
 %end
 END

@@ -27,7 +27,7 @@ printf 'tries = 1\nhealth_deadline = 1200\n' >/etc/bedplate/upgrade.conf
 cat >/etc/bedplate/health.d/required/fault <<'X'
 #!/bin/sh
 grep -qw test.fault=health /proc/cmdline || exit 0
-echo 'fault: health' >/dev/console
+echo '<1>fault: health' >/dev/kmsg
 echo 'not well'
 exit 1
 X
@@ -49,7 +49,7 @@ Before=sysinit.target
 [Service]
 Type=oneshot
 TimeoutStartSec=infinity
-ExecStart=sh -c 'echo "fault: hang" >/dev/console; echo 1 >/run/bedplate/trial-deadline; exec sleep infinity'
+ExecStart=sh -c 'echo "<1>fault: hang" >/dev/kmsg; echo 1 >/run/bedplate/trial-deadline; exec sleep infinity'
 X
 ln -s ../fault.service /etc/systemd/system/sysinit.target.wants/fault.service
 END
