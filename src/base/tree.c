@@ -250,6 +250,8 @@ static int scan_entry(struct tree *t, int dir_fd, const char *name, const char *
 			.gid = st->st_gid,
 			.mtime = st->st_mtim.tv_sec,
 			.inode = st->st_ino,
+			.changed_ns = (int64_t)st->st_ctim.tv_sec * 1000000000 +
+				st->st_ctim.tv_nsec,
 		});
 	int r = 0;
 

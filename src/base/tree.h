@@ -33,6 +33,8 @@ struct tree_entry {
 	size_t xattr_count;
 	size_t link_of; /* index of the first entry of the same inode; its own when first */
 	uint64_t inode; /* in the file system it was read from */
+	/* When tree_scan() read it: its st_ctim in nanoseconds; otherwise 0. */
+	int64_t changed_ns;
 };
 
 struct tree;

@@ -83,6 +83,7 @@ struct squashfs_block {
 	uint64_t tag;    /* the submitter's */
 	bool may_sparse; /* all zero is no block at all */
 	bool hole;       /* all zero without a look at in */
+	bool kept;       /* out and word are there already */
 	uint32_t word;   /* 0: sparse */
 	bool reused;
 	uint8_t plain[SHA256_BYTES], stored[SQUASHFS_STORED_HASH];

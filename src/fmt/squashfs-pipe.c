@@ -51,7 +51,9 @@ static int pack(struct worker *w, struct squashfs_block *b, struct err *e)
 	const struct squashfs_reuse *reuse = w->pipe->spec.reuse;
 	uint8_t stored[SHA256_BYTES];
 
-	b->reused = false;
+	b->reused = b->kept;
+	if (b->kept)
+		return 0;
 	b->word = 0;
 	memset(b->plain, 0, sizeof(b->plain));
 	if (b->hole || (b->may_sparse && squashfs_is_zero(b->in, b->len)))

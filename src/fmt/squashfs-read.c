@@ -151,6 +151,18 @@ struct squashfs_file *squashfs_file_of(struct source *s)
 	return s->ops == &file_ops ? (struct squashfs_file *)s : NULL;
 }
 
+bool squashfs_block_at(struct source *file, uint64_t i, uint64_t *off, uint32_t *len, bool *packed)
+{
+	const struct squashfs_file *f = squashfs_file_of(file);
+
+	if (!f || i >= f->block_count)
+		return false;
+	*off = f->places[i] & ~SQUASHFS_PLACE_RAW;
+	*len = (uint32_t)((f->places[i + 1] & ~SQUASHFS_PLACE_RAW) - *off);
+	*packed = !(f->places[i] & SQUASHFS_PLACE_RAW);
+	return true;
+}
+
 static int open_entry(
 	struct tree *t, const struct tree_entry *en, struct source **out, struct err *e)
 {

@@ -144,7 +144,8 @@ static int put_block(struct writer *w, const struct squashfs_block *b, struct er
 {
 	uint32_t len = SQUASHFS_LEN(b->word);
 
-	add_to_index(w, b);
+	if (!b->kept)
+		add_to_index(w, b);
 	int r = io_pwrite(w->out.fd, b->out, len, w->out.pos, e);
 	if (r < 0)
 		return err_wrap(e, r, "writing the image");
@@ -225,7 +226,7 @@ static int flush_fragment(struct writer *w, struct err *e)
 	memcpy(b->in, w->fragment, w->fragment_len);
 	b->len = w->fragment_len;
 	b->tag = TAG_FRAGMENT;
-	b->may_sparse = b->hole = false;
+	b->may_sparse = b->hole = b->kept = false;
 	squashfs_pipe_submit(w->pipe);
 	w->fragment_len = 0;
 	w->fragment_index++;
@@ -264,6 +265,31 @@ static int add_tail(struct writer *w, size_t index, struct source *s, struct err
 	return 0;
 }
 
+/* Take block i from the earlier file, when it is there and the same. */
+static int keep_block(struct writer *w, uint64_t i, struct squashfs_block *b, struct err *e)
+{
+	const struct squashfs_keep *k = w->params.keep;
+	uint64_t off;
+	uint32_t len;
+	bool packed;
+
+	b->kept = false;
+	if (!k || i >= k->count || !(k->same[i / 8] >> i % 8 & 1) ||
+		!squashfs_block_at(k->file, i, &off, &len, &packed) || len > b->len)
+		return 0;
+	if (len > 0) {
+		int r = source_read_at(k->image, b->out, len, off, e);
+
+		if (r < 0)
+			return err_wrap(e, r, "reading the earlier image");
+	}
+	b->kept = true;
+	b->word = len | (packed || len == 0 ? 0 : SQUASHFS_WORD_RAW);
+	memset(b->plain, 0, sizeof(b->plain));
+	memset(b->stored, 0, sizeof(b->stored));
+	return 0;
+}
+
 static int add_blocks(struct writer *w, size_t index, struct source *s, struct err *e)
 {
 	struct squashfs_content *c = &w->content[index];
@@ -281,10 +307,11 @@ static int add_blocks(struct writer *w, size_t index, struct source *s, struct e
 		b->len = (uint32_t)MIN(block_bytes, s->size_bytes - off);
 		b->tag = index;
 		b->may_sparse = true;
-		if (off >= data_end)
+		r = keep_block(w, off / block_bytes, b, e);
+		if (r == 0 && !b->kept && off >= data_end)
 			r = source_next_data(s, off, &data, &data_end, e);
-		b->hole = off + b->len <= data;
-		if (r == 0 && !b->hole)
+		b->hole = !b->kept && off + b->len <= data;
+		if (r == 0 && !b->kept && !b->hole)
 			r = source_read_at(s, b->in, b->len, off, e);
 		if (r == 0)
 			r = progress_advance(w->progress, w->read_bytes + off + b->len, e);

@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/cleanup.h"
@@ -32,6 +33,18 @@ const char *squashfs_compressor_name(enum squashfs_compressor c);
 struct squashfs_index; /* where in an image the block with a given content lies */
 struct squashfs_reuse; /* an earlier image and its index: blocks to copy instead of compress */
 
+/*
+ * Blocks of squashfs_write_image()'s file that are, byte for byte, those of an earlier one: they are
+ * copied as they are packed there, whatever packed them, and not looked at.
+ */
+struct squashfs_keep {
+	struct source *image; /* the whole */
+	struct source
+		*file; /* the earlier one, out of squashfs_tree_open(); blocks of the same size */
+	const uint8_t *same; /* one bit a block, the lowest first */
+	uint64_t count;      /* of bits */
+};
+
 struct squashfs_params {
 	enum squashfs_compressor compressor;
 	int level;            /* zstd only, 1 to 22; 0: 15, as mksquashfs */
@@ -39,6 +52,7 @@ struct squashfs_params {
 	unsigned threads;     /* 0: one a CPU */
 	int64_t time;         /* of the image, and of all in it with squashfs_write_image() */
 	const struct squashfs_reuse *reuse; /* or NULL.  Never changes the bytes written */
+	const struct squashfs_keep *keep;   /* or NULL.  squashfs_write_image() only */
 };
 
 struct squashfs_result {
@@ -82,6 +96,12 @@ int squashfs_probe(struct source *image, struct squashfs_info *out, struct err *
  * place in the inode table plus one, so that hard links are told by what they are.
  */
 int squashfs_tree_open(struct source *image, struct tree **out, struct err *e) MUST_CHECK;
+
+/*
+ * Where block i of a file out of squashfs_tree_open() lies in the image, packed; *len is 0 for a hole.
+ * False: it has no such block.
+ */
+bool squashfs_block_at(struct source *file, uint64_t i, uint64_t *off, uint32_t *len, bool *packed);
 
 #define SQUASHFS_STREAM_PIECE_BYTES (64 * KIB)
 

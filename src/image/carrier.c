@@ -22,12 +22,13 @@
 #include "image/sign.h"
 #include "pkg/pkg.h"
 
-#define DPKG_FOLDER   "/var/lib/dpkg"
-#define MAINTAINER    "The Bedplate Project <bedplate@localhost>"
-#define AR_MAGIC      "!<arch>\n"
-#define AR_HEAD_BYTES 60
-#define COPY_BYTES    (1 * MIB)
-#define VERSION_MAX   200
+#define DPKG_FOLDER      "/var/lib/dpkg"
+#define MAINTAINER       "The Bedplate Project <bedplate@localhost>"
+#define AR_MAGIC         "!<arch>\n"
+#define AR_HEAD_BYTES    60
+#define COPY_BYTES       (1 * MIB)
+#define VERSION_MAX      200
+#define MARK_DESCRIPTION "Description: image of this node"
 
 static const char version_chars[] =
 	"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.+~-";
@@ -124,7 +125,8 @@ static char *head_text(const char *package, const char *version, const char *arc
 		package, version, arch, kib);
 }
 
-static bool is_in_status(const char *status, const char *package)
+/* Its paragraph in the status file, or NULL. */
+static const char *find_paragraph(const char *status, const char *package)
 {
 	autofree char *line = xasprintf("Package: %s\n", package);
 	const char *at = strstr(status, line);
@@ -132,6 +134,24 @@ static bool is_in_status(const char *status, const char *package)
 	while (at && at > status && at[-1] != '\n')
 		at = strstr(at + 1, line);
 	return at;
+}
+
+/* An image that is made from another one has that one's package: it becomes the new one's. */
+static int set_version(
+	int root_fd, const char *status, const char *paragraph, const char *version, struct err *e)
+{
+	const char *end = strstr(paragraph, "\n\n");
+	size_t len = end ? (size_t)(end - paragraph) : strlen(paragraph);
+	autofree char *old = xstrndup(paragraph, len);
+	const char *field = strstr(old, "\nVersion: ");
+
+	/* Somebody's own package of this name is left alone. */
+	if (!strstr(old, "\n" MARK_DESCRIPTION "\n") || !field)
+		return 0;
+	field += strlen("\nVersion: ");
+	autofree char *text = xasprintf("%.*s%.*s%s%s%s", (int)(paragraph - status), status,
+		(int)(field - old), old, version, field + strcspn(field, "\n"), paragraph + len);
+	return intree_write(root_fd, DPKG_FOLDER "/status", text, 0644, e);
 }
 
 int carrier_mark_tree(int root_fd, const char *image_name, const char *image_version, struct err *e)
@@ -147,16 +167,17 @@ int carrier_mark_tree(int root_fd, const char *image_name, const char *image_ver
 		*e = (struct err){0};
 		return 0;
 	}
-	/* Somebody's own package of this name is left alone. */
-	if (r < 0 || is_in_status(status, package))
+	if (r < 0)
 		return r;
+	const char *paragraph = find_paragraph(status, package);
+	if (paragraph)
+		return set_version(root_fd, status, paragraph, version, e);
 	autofree char *head = head_text(package, version, arch, 0);
 	const char *gap = !*status || str_ends(status, "\n\n") ? ""
 		: str_ends(status, "\n")                       ? "\n"
 							       : "\n\n";
 	autofree char *text = xasprintf(
-		"%s%s%sStatus: install ok installed\n"
-		"Description: image of this node\n"
+		"%s%s%sStatus: install ok installed\n" MARK_DESCRIPTION "\n"
 		" This package came with the image and has no files. A newer version of it carries the\n"
 		" next image, and its installation upgrades the node.\n"
 		"\n",

@@ -20,7 +20,10 @@
 char *carrier_package_name(const char *image_name) MUST_CHECK;
 char *carrier_package_version(const char *image_version) MUST_CHECK;
 
-/* Put the package without files into the tree's database.  A tree without dpkg is left as it is. */
+/*
+ * Put the package without files into the tree's database, or give the one that is there this version.
+ * A tree without dpkg is left as it is.
+ */
 int carrier_mark_tree(int root_fd, const char *image_name, const char *image_version, struct err *e)
 	MUST_CHECK;
 

@@ -6,16 +6,20 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/str.h"
 
 struct finish_params {
 	const char *image_name;
 	const char *image_version;
-	const char *recipe;     /* its file name, without folders */
-	const char *built_with; /* "bedplate 0.1.0" */
-	int64_t source_date;    /* seconds since 1970 */
+	const char *recipe;         /* its file name, without folders */
+	const char *built_with;     /* "bedplate 0.1.0" */
+	int64_t source_date;        /* seconds since 1970 */
+	const struct strv *plugins; /* names; NULL: none */
+	bool edited;
 };
 
 /* Removes what scripts left of logs, caches and identities too; writes /usr/lib/bedplate/image.json. */

@@ -7,6 +7,9 @@
 
 #include "base/xalloc.h"
 
+#define FIREWALL_MARK "# From the kickstart's firewall command."
+#define FIREWALL_END  "\t}\n}\n"
+
 /* Services that have no name, another one, or more than one port in /etc/services. */
 static const struct {
 	const char *name, *ports;
@@ -137,8 +140,7 @@ int firewall_ruleset(const struct firewall *f, const char *services_text, char *
 
 	/* Only this table is ever replaced: libvirt and others have tables of their own. */
 	strbuf_puts(&b,
-		"#!/usr/sbin/nft -f\n"
-		"# From the kickstart's firewall command.\n\n"
+		"#!/usr/sbin/nft -f\n" FIREWALL_MARK "\n\n"
 		"table inet kickstart\n"
 		"delete table inet kickstart\n\n"
 		"table inet kickstart {\n"
@@ -155,7 +157,27 @@ int firewall_ruleset(const struct firewall *f, const char *services_text, char *
 		strbuf_printf(&b, "\t\tiifname \"%s\" accept\n", f->trusted.items[i]);
 	print_ports(&b, "tcp", &tcp);
 	print_ports(&b, "udp", &udp);
-	strbuf_puts(&b, "\t}\n}\n");
+	strbuf_puts(&b, FIREWALL_END);
+	*out = strbuf_take(&b);
+	return 0;
+}
+
+int firewall_open_ports(const char *ruleset, const struct strv *ports, char **out, struct err *e)
+{
+	autostrv tcp = {0}, udp = {0};
+	autostrbuf b = {0};
+	int r = 0;
+
+	if (!strstr(ruleset, FIREWALL_MARK) || !str_ends(ruleset, FIREWALL_END))
+		return err_set(e, EINVAL, "the rules are not those of a firewall command");
+	for (size_t i = 0; r == 0 && i < ports->count; i++)
+		r = add_port(ports->items[i], &tcp, &udp, e);
+	if (r < 0)
+		return r;
+	strbuf_add(&b, ruleset, strlen(ruleset) - strlen(FIREWALL_END));
+	print_ports(&b, "tcp", &tcp);
+	print_ports(&b, "udp", &udp);
+	strbuf_puts(&b, FIREWALL_END);
 	*out = strbuf_take(&b);
 	return 0;
 }

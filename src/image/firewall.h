@@ -17,3 +17,10 @@ struct firewall {
  */
 int firewall_ruleset(const struct firewall *f, const char *services_text, char **out, struct err *e)
 	MUST_CHECK;
+
+/*
+ * More ports for a ruleset that firewall_ruleset() made.  -EINVAL: it is another one.  The caller frees
+ * *out.
+ */
+int firewall_open_ports(const char *ruleset, const struct strv *ports, char **out, struct err *e)
+	MUST_CHECK;

@@ -71,7 +71,8 @@ static int write_image(const struct liveimg_spec *spec, struct tree *t, const ch
 	const struct squashfs_params params = {.compressor = spec->compressor,
 		.level = spec->level,
 		.time = spec->source_date,
-		.reuse = reuse};
+		.reuse = reuse,
+		.keep = spec->keep};
 	autofd int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 
 	if (fd < 0)
@@ -93,7 +94,8 @@ static int make_squashfs(const struct liveimg_spec *spec, struct tree *t, const 
 	auto_with(squashfs_result_fini) struct squashfs_result result = {0};
 	int r;
 
-	open_earlier(spec, &earlier, p);
+	if (!spec->keep)
+		open_earlier(spec, &earlier, p);
 	r = write_image(spec, t, path, earlier.reuse, &result, p, e);
 	if (r < 0)
 		return r;
@@ -177,22 +179,39 @@ static int describe_previous(const struct liveimg_spec *spec, struct manifest *m
 	return 0;
 }
 
+static void describe_recipe(const struct recipe *recipe, struct manifest *m)
+{
+	m->name = xstrdup(recipe->name);
+	m->upgrades_from_min = xstrdup_or_null(recipe->upgrades_from_min);
+	m->upgrades_from_max = xstrdup_or_null(recipe->upgrades_from_max);
+	m->recipe.file = xstrdup(recipe->file);
+	m->recipe.size_bytes = strlen(recipe->canonical);
+	sha256_buffer(recipe->canonical, m->recipe.size_bytes, m->recipe.sha256);
+}
+
+static void describe_base(const struct manifest *base, struct manifest *m)
+{
+	m->name = xstrdup(base->name);
+	m->upgrades_from_min = xstrdup_or_null(base->upgrades_from_min);
+	m->upgrades_from_max = xstrdup_or_null(base->upgrades_from_max);
+	m->recipe = base->recipe;
+	m->recipe.file = xstrdup_or_null(base->recipe.file);
+}
+
 static int describe(
 	const struct liveimg_spec *spec, struct tree *t, struct manifest *m, struct err *e)
 {
 	int r;
 
-	m->name = xstrdup(spec->recipe->name);
+	if (spec->base)
+		describe_base(spec->base, m);
+	else
+		describe_recipe(spec->recipe, m);
 	m->version = xstrdup(spec->version);
-	m->upgrades_from_min = xstrdup_or_null(spec->recipe->upgrades_from_min);
-	m->upgrades_from_max = xstrdup_or_null(spec->recipe->upgrades_from_max);
 	m->arch = xstrdup(spec->arch);
 	m->source_date = spec->source_date;
 	m->rootfs_type = xstrdup(spec->rootfs_folder ? "squashfs-ext4" : "squashfs");
 	m->tool = xstrdup("bedplate " BEDPLATE_VERSION);
-	m->recipe.file = xstrdup(spec->recipe->file);
-	m->recipe.size_bytes = strlen(spec->recipe->canonical);
-	sha256_buffer(spec->recipe->canonical, m->recipe.size_bytes, m->recipe.sha256);
 	describe_kernels(t, m);
 	r = packages_read(t, m, e);
 	if (r == 0)
@@ -204,8 +223,8 @@ static int describe(
 
 int liveimg_make(const struct liveimg_spec *spec, struct progress *p, struct err *e)
 {
-	autofree char *prefix = xasprintf(
-		"%s/%s-%s", spec->folder, spec->recipe->name, spec->version);
+	autofree char *prefix = xasprintf("%s/%s-%s", spec->folder,
+		spec->base ? spec->base->name : spec->recipe->name, spec->version);
 	autofree char *image = xasprintf("%s" LIVEIMG_SUFFIX, prefix);
 	autofree char *files = xasprintf("%s" FILES_SUFFIX, prefix);
 	autofree char *sbom = xasprintf("%s" SBOM_SUFFIX, prefix);

@@ -12,6 +12,7 @@
 #include "base/progress.h"
 #include "fmt/squashfs.h"
 #include "image/image.h"
+#include "image/manifest.h"
 #include "image/recipe.h"
 
 #define LIVEIMG_SUFFIX ".squashfs.img"
@@ -22,14 +23,17 @@ struct liveimg_spec {
 	const char *tree;          /* folder */
 	const char *rootfs_folder; /* of rootfs_make(); NULL: a flat image of the tree */
 	const struct recipe *recipe;
+	const struct manifest
+		*base; /* of the image this one is made from: in the place of a recipe */
 	const char *version;
 	const char *arch;
 	int64_t source_date;
 	enum squashfs_compressor compressor;
 	int level;
-	const char *earlier_folder; /* what an earlier call made, or NULL */
-	struct image *previous;     /* an earlier image, or NULL */
-	const char *folder;         /* where the files go */
+	const char *earlier_folder;       /* what an earlier call made, or NULL */
+	struct image *previous;           /* an earlier image, or NULL */
+	const struct squashfs_keep *keep; /* blocks of it to copy, or NULL */
+	const char *folder;               /* where the files go */
 };
 
 int liveimg_make(const struct liveimg_spec *spec, struct progress *p, struct err *e) MUST_CHECK;

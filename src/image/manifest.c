@@ -11,12 +11,23 @@
 #include "base/xalloc.h"
 
 #define KERNELS_MAX  1000
+#define PARTS_MAX    1000
 #define STRING_MAX   4096
 #define NAME_MAX_LEN 255
 
+static void parts_fini(struct manifest_parts *p)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		free(p->items[i].name);
+		free(p->items[i].version);
+	}
+	free(p->items);
+}
+
 void manifest_fini(struct manifest *m)
 {
-	struct manifest_file *files[] = {&m->liveimg, &m->rootfs, &m->files, &m->sbom, &m->recipe};
+	struct manifest_file *files[] = {
+		&m->liveimg, &m->rootfs, &m->files, &m->sbom, &m->recipe, &m->undo};
 	char *strings[] = {m->name, m->version, m->arch, m->rootfs_type, m->verity.salt,
 		m->previous_name, m->previous_version, m->upgrades_from_min, m->upgrades_from_max,
 		m->tool};
@@ -39,6 +50,8 @@ void manifest_fini(struct manifest *m)
 	}
 	free(m->kernels);
 	free(m->packages);
+	parts_fini(&m->made_from);
+	parts_fini(&m->plugins);
 	*m = (struct manifest){0};
 }
 
@@ -57,6 +70,24 @@ struct manifest_package *manifest_add_package(struct manifest *m)
 			m->packages, MAX(1, 2 * m->package_count) * sizeof(*m->packages));
 	m->packages[m->package_count] = (struct manifest_package){0};
 	return &m->packages[m->package_count++];
+}
+
+void manifest_add_part(struct manifest_parts *p, const struct manifest_part *part)
+{
+	p->items = xrealloc(p->items, (p->count + 1) * sizeof(*p->items));
+	struct manifest_part *to = &p->items[p->count++];
+
+	*to = (struct manifest_part){
+		.name = xstrdup(part->name), .version = xstrdup(part->version)};
+	memcpy(to->sha256, part->sha256, SHA256_BYTES);
+}
+
+const struct manifest_part *manifest_find_part(const struct manifest_parts *p, const char *name)
+{
+	for (size_t i = 0; i < p->count; i++)
+		if (str_eq(p->items[i].name, name))
+			return &p->items[i];
+	return NULL;
 }
 
 static int compare_packages(const void *a, const void *b)
@@ -184,6 +215,32 @@ static json_t *format_upgrades_from(const struct manifest *m)
 	return o;
 }
 
+static json_t *format_parts(const struct manifest_parts *p)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < p->count; i++) {
+		json_t *o = json_object();
+
+		put(o, "name", json_text(p->items[i].name));
+		put(o, "version", json_text(p->items[i].version));
+		put(o, "sha256", hash(p->items[i].sha256));
+		json_array_append_new(a, o);
+	}
+	return a;
+}
+
+/* An image that was built has none of these keys. */
+static void format_derived(json_t *o, const struct manifest *m)
+{
+	if (m->made_from.count == 0)
+		return;
+	put(o, "made_from", format_parts(&m->made_from));
+	put(o, "plugins", format_parts(&m->plugins));
+	put(o, "edited", json_boolean(m->edited));
+	put(o, "undo", format_file(&m->undo, true));
+}
+
 char *manifest_format(const struct manifest *m)
 {
 	json_t *o = json_object();
@@ -205,6 +262,7 @@ char *manifest_format(const struct manifest *m)
 	put(o, "previous", format_layout(m));
 	put(o, "upgrades_from", format_upgrades_from(m));
 	put(o, "tool", json_text(m->tool));
+	format_derived(o, m);
 
 	char *text = json_format(o);
 	json_decref(o);
@@ -423,6 +481,39 @@ static void get_upgrades_from(struct reader *rd, struct manifest *m)
 	rd->r = sub.r;
 }
 
+static void get_parts(
+	struct reader *rd, const char *key, const char *where, struct manifest_parts *out)
+{
+	const json_t *a = get(rd, key, true);
+
+	if (a && (!json_is_array(a) || json_array_size(a) > PARTS_MAX))
+		wrong(rd, key, "is not a list in range");
+	for (size_t i = 0; rd->r == 0 && i < json_array_size(a); i++) {
+		struct reader sub = {.where = where, .o = json_array_get(a, i), .e = rd->e};
+		autofree char *name = get_word(&sub, "name", false);
+		autofree char *version = get_word(&sub, "version", false);
+		struct manifest_part part = {.name = name, .version = version};
+
+		get_hash(&sub, "sha256", part.sha256);
+		if (sub.r == 0)
+			manifest_add_part(out, &part);
+		rd->r = sub.r;
+	}
+}
+
+static void get_derived(struct reader *rd, struct manifest *m)
+{
+	const json_t *edited = get(rd, "edited", true);
+
+	if (edited && !json_is_boolean(edited))
+		wrong(rd, "edited", "is not true or false");
+	m->edited = json_is_true(edited);
+	get_parts(rd, "made_from", "made_from.", &m->made_from);
+	get_parts(rd, "plugins", "plugins.", &m->plugins);
+	get_file(rd, "undo", "undo.", true, &m->undo);
+	check_plain(rd, "undo", &m->undo);
+}
+
 static void get_source_date(struct reader *rd, struct manifest *m)
 {
 	const json_t *j = get(rd, "source_date", false);
@@ -462,6 +553,7 @@ static int read_manifest(const json_t *o, struct manifest *m, struct err *e)
 	get_previous(&rd, m);
 	get_upgrades_from(&rd, m);
 	m->tool = get_text(&rd, "tool", true);
+	get_derived(&rd, m);
 	if (rd.r == 0 && !m->liveimg.file)
 		wrong(&rd, "liveimg", "is missing");
 	return rd.r;

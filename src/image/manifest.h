@@ -47,6 +47,17 @@ struct manifest_package {
 	char *origin;         /* of the repository, "Debian", or NULL */
 };
 
+/* An image or a plugin that went into this one. */
+struct manifest_part {
+	char *name, *version;
+	uint8_t sha256[SHA256_BYTES]; /* of its file */
+};
+
+struct manifest_parts {
+	struct manifest_part *items;
+	size_t count;
+};
+
 struct manifest {
 	char *name, *version, *arch;
 	int64_t source_date; /* seconds since 1970 */
@@ -65,6 +76,11 @@ struct manifest {
 	char *previous_name, *previous_version;      /* the image whose layout was kept, or NULL */
 	char *upgrades_from_min, *upgrades_from_max; /* what it can replace; NULL: no limit */
 	char *tool;                                  /* "bedplate 0.1.0" */
+	/* Of an image that was made from another one; empty otherwise. */
+	struct manifest_parts made_from; /* images, the oldest first */
+	struct manifest_parts plugins;   /* in the order in which they were applied */
+	bool edited;                     /* by "bedplate image edit", at some time */
+	struct manifest_file undo; /* NAME-VERSION.undo: the way back to the last of made_from */
 };
 
 void manifest_fini(struct manifest *m);
@@ -74,6 +90,10 @@ void manifest_fini(struct manifest *m);
 struct manifest_kernel *manifest_add_kernel(struct manifest *m);
 struct manifest_package *manifest_add_package(struct manifest *m);
 void manifest_sort(struct manifest *m);
+/* Append a copy. */
+void manifest_add_part(struct manifest_parts *p, const struct manifest_part *part);
+/* NULL when there is none of this name. */
+const struct manifest_part *manifest_find_part(const struct manifest_parts *p, const char *name);
 
 /* Canonical text: sorted keys, two blanks a level, a newline at the end.  The caller frees it. */
 char *manifest_format(const struct manifest *m) MUST_CHECK;

@@ -180,3 +180,12 @@ int modules_decompress(const char *tree_path, int log_fd, struct err *e)
 	r = correct_info(root_fd, e);
 	return r == 0 ? index_all(tree_path, root_fd, log_fd, e) : r;
 }
+
+int modules_index(const char *tree_path, int log_fd, struct err *e)
+{
+	autofd int root_fd = open(tree_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (root_fd < 0)
+		return err_errno(e, "'%s'", tree_path);
+	return index_all(tree_path, root_fd, log_fd, e);
+}

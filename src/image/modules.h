@@ -13,3 +13,5 @@ int modules_versions(int root_fd, struct strv *out, struct err *e) MUST_CHECK;
  * Blocks of an uncompressed file can be shared between images; the squashfs around compresses it.
  */
 int modules_decompress(const char *tree_path, int log_fd, struct err *e) MUST_CHECK;
+/* Index the modules of each kernel anew. */
+int modules_index(const char *tree_path, int log_fd, struct err *e) MUST_CHECK;

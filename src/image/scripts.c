@@ -17,9 +17,9 @@
 /* A script that waits for an answer would wait for ever. */
 #define TIMEOUT_SECONDS (6 * 3600)
 
-static bool is_inside(const struct ks_script *s)
+static bool is_inside(const struct scripts_env *run, const struct ks_script *s)
 {
-	return s->kind == KS_POST && !s->nochroot;
+	return run->is_plugin || (s->kind == KS_POST && !s->nochroot);
 }
 
 /* For --log; ctx: its descriptor.  The stage's log gets the output as well. */
@@ -36,7 +36,7 @@ static void log_line(void *ctx, const char *line)
 
 static int open_log(const struct scripts_env *run, const struct ks_script *s, struct err *e)
 {
-	if (is_inside(s)) {
+	if (is_inside(run, s)) {
 		autofd int root = open(run->tree_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		int r = root < 0 ? err_errno(e, "'%s'", run->tree_path)
 				 : intree_write(root, s->log, "", 0600, e);
@@ -146,7 +146,7 @@ static int judge(const struct scripts_env *run, const struct ks_script *s, int r
 	if (str_starts(e->msg, wrapper))
 		memmove(e->msg, e->msg + strlen(wrapper), strlen(e->msg + strlen(wrapper)) + 1);
 	/* The user wants an end, or the disk is full: no fault of the script. */
-	if (r == -EINTR || r == -ENOSPC || s->erroronfail)
+	if (r == -EINTR || r == -ENOSPC || s->erroronfail || run->is_plugin)
 		return err_wrap(
 			e, r, "%s:%u: %s script failed", s->file, s->line, ks_script_name(s->kind));
 	log_warning(
@@ -166,7 +166,7 @@ static int run_one(const struct scripts_env *run, const struct ks_script *s, str
 	log_info("%s:%u: %s", s->file, s->line, ks_script_name(s->kind));
 	if (run->log_fd > 0)
 		dprintf(run->log_fd, "%s:%u: %s\n", s->file, s->line, ks_script_name(s->kind));
-	r = is_inside(s) ? run_inside(run, s, &own) : run_outside(run, s, &own);
+	r = is_inside(run, s) ? run_inside(run, s, &own) : run_outside(run, s, &own);
 	r = judge(run, s, r, &own);
 	return r < 0 ? err_set(e, -r, "%s", own.msg) : 0;
 }

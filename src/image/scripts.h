@@ -26,6 +26,8 @@ struct scripts_env {
 	int64_t source_date;   /* seconds since 1970; 0: the scripts get none */
 	int log_fd;
 	bool on_node; /* inside the tree, with the devices of this machine */
+	/* Of a plugin: %pre runs inside the tree too, and a script that fails is always an error. */
+	bool is_plugin;
 };
 
 /*

@@ -255,6 +255,8 @@ int image_verify(const struct image_verify_spec *spec, struct progress *p, struc
 		r = check_sibling(&v, &v.m.files, e);
 	if (r == 0)
 		r = check_sibling(&v, &v.m.sbom, e);
+	if (r == 0)
+		r = check_sibling(&v, &v.m.undo, e);
 	manifest_fini(&v.m);
 	free(v.manifest_path);
 	return r;

@@ -4,9 +4,11 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 
 #include "base/xalloc.h"
+#include "image/extract.h"
 #include "image/sign.h"
 #include "plugin/repo.h"
 #include "plugin/words.h"
@@ -184,10 +186,8 @@ static uint64_t blocks(uint64_t size_bytes)
 static int check_size(const struct reader *rd, const struct plugin_member *const *members,
 	size_t count, struct err *e)
 {
-	uint64_t want = blocks(rd->manifest_len) + TAR_END;
+	uint64_t want = rd->plugin->members_at + TAR_END;
 
-	if (rd->signature)
-		want += blocks(rd->signature_len);
 	for (size_t i = 0; i < count; i++)
 		want += blocks(members[i]->size_bytes);
 	if (rd->in.file->size_bytes == want)
@@ -260,7 +260,11 @@ static int read_members(struct reader *rd, struct err *e)
 	size_t count;
 	autofree const struct plugin_member **members = plugin_manifest_members(
 		&rd->plugin->manifest, &count);
-	int r = check_size(rd, members, count, e);
+	int r;
+
+	rd->plugin->members_at = blocks(rd->manifest_len) +
+		(rd->signature ? blocks(rd->signature_len) : 0);
+	r = check_size(rd, members, count, e);
 
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		r = read_member(rd, members[i], e);
@@ -342,4 +346,47 @@ int plugin_read_path(const char *path, const struct plugin_demand *demand, struc
 		return r;
 	r = plugin_read(file, demand, p, out, e);
 	return r < 0 ? err_wrap(e, r, "'%s'", path) : 0;
+}
+
+int plugin_member_place(struct source *file, const struct plugin *p,
+	const struct plugin_member *member, uint64_t *at, struct err *e)
+{
+	size_t count;
+	autofree const struct plugin_member **members = plugin_manifest_members(
+		&p->manifest, &count);
+
+	*at = p->members_at + TAR_BLOCK;
+	for (size_t i = 0; i < count && members[i] != member; i++)
+		*at += blocks(members[i]->size_bytes);
+	if (*at > file->size_bytes || member->size_bytes > file->size_bytes - *at)
+		return err_set(e, EBADMSG, "member '%s' is gone", member->file);
+	return 0;
+}
+
+int plugin_extract(struct source *file, const struct plugin *p, const struct plugin_member *member,
+	int fd, struct err *e)
+{
+	uint8_t sum[SHA256_BYTES];
+	uint64_t at;
+	int r = plugin_member_place(file, p, member, &at, e);
+
+	if (r < 0)
+		return r;
+	autoptr(source) part = source_slice(file, at, member->size_bytes);
+	r = extract_source(part, fd, NULL, e);
+	if (r < 0)
+		return err_wrap(e, r, "member '%s'", member->file);
+	/* What was written is what was checked, whatever has become of the file. */
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (copy < 0)
+		return err_errno(e, "member '%s'", member->file);
+	autoptr(source) written = NULL;
+	r = source_open_fd(copy, &written, e);
+	if (r == 0)
+		r = sha256_source(written, sum, e);
+	if (r < 0)
+		return err_wrap(e, r, "member '%s'", member->file);
+	if (memcmp(sum, member->sha256, SHA256_BYTES) != 0)
+		return err_set(e, EBADMSG, "member '%s' has changed", member->file);
+	return 0;
 }

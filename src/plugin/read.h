@@ -32,6 +32,7 @@ struct plugin {
 	struct plugin_manifest manifest;
 	struct plugin_recipe *recipe;
 	uint64_t size_bytes;
+	uint64_t members_at; /* where those behind manifest and signature begin */
 	bool has_signature;
 	char *signer; /* NULL: not checked */
 };
@@ -46,6 +47,15 @@ void plugin_fini(struct plugin *p);
  */
 int plugin_read(struct source *file, const struct plugin_demand *demand, struct progress *p,
 	struct plugin *out, struct err *e) MUST_CHECK;
+/* Where the content of a member lies in the file.  -EBADMSG: the file is shorter now. */
+int plugin_member_place(struct source *file, const struct plugin *p,
+	const struct plugin_member *member, uint64_t *at, struct err *e) MUST_CHECK;
+/*
+ * A member of it again, into an empty regular file; file is what it was read from.  -EBADMSG: it has
+ * changed since.
+ */
+int plugin_extract(struct source *file, const struct plugin *p, const struct plugin_member *member,
+	int fd, struct err *e) MUST_CHECK;
 /* The same, with the path in front of errors. */
 int plugin_read_path(const char *path, const struct plugin_demand *demand, struct progress *p,
 	struct plugin *out, struct err *e) MUST_CHECK;

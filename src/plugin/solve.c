@@ -200,6 +200,7 @@ static void take_need(struct solving *s, Id p, struct plugin_needs *out)
 	n->name = xstrdup(pool_id2str(s->pool, v->name));
 	n->version = xstrdup(pool_id2str(s->pool, v->evr));
 	n->arch = xstrdup(pool_id2str(s->pool, v->arch));
+	n->step = out->count - 1;
 	n->has_sha256 = sum && type == REPOKEY_TYPE_SHA256;
 	if (n->has_sha256)
 		memcpy(n->sha256, sum, SHA256_BYTES);
@@ -210,6 +211,7 @@ static void take_needs(struct solving *s, struct plugin_needs *out)
 	const Queue *steps;
 
 	s->transaction = solver_create_transaction(s->solver);
+	transaction_order(s->transaction, 0);
 	steps = &s->transaction->steps;
 	out->items = xcalloc((size_t)steps->count + 1, sizeof(*out->items));
 	for (int i = 0; i < steps->count; i++)

@@ -12,6 +12,7 @@ struct plugin_need {
 	char *name, *version, *arch;
 	bool has_sha256;
 	uint8_t sha256[SHA256_BYTES];
+	size_t step; /* in the order in which they can be installed, from 0 */
 };
 
 struct plugin_needs {
