@@ -6,7 +6,9 @@
 
 #include "base/cli.h"
 #include "base/err.h"
+#include "base/progress.h"
 #include "base/str.h"
+#include "media/media.h"
 #include "plugin/derive.h"
 
 struct derived_options {
@@ -17,8 +19,9 @@ struct derived_options {
 };
 
 #define DERIVED_OPTIONS(type, member)                                                              \
-	{'o', "output", "OUT", "folder for the new image and what belongs to it", OPT_STRING,      \
-		offsetof(type, member.output)},                                                    \
+	{'o', "output", "OUT",                                                                     \
+		"folder for the new image and what belongs to it; for an ISO a file or a folder",  \
+		OPT_STRING, offsetof(type, member.output)},                                        \
 		{0, "trust", "CERT|DIR",                                                           \
 			"certificate (PEM), or folder of certificates, that the signatures of "    \
 			"image and plugins must lead to; may be given several times",              \
@@ -27,10 +30,29 @@ struct derived_options {
 			OPT_STRING, offsetof(type, member.sign_key)},                              \
 		{0, "sign-cert", "FILE", "certificate of the key (PEM)", OPT_STRING,               \
 			offsetof(type, member.sign_cert)},                                         \
-		{0, "json", NULL, "print the result as JSON", OPT_FLAG,                            \
-			offsetof(type, member.json)},
+	{                                                                                          \
+		0, "json", NULL, "print the result as JSON", OPT_FLAG, offsetof(type, member.json) \
+	}
 
-/* -EINVAL: an option is missing. */
-int derived_spec(const struct derived_options *o, const char *image, struct derive_spec *out,
-	struct err *e) MUST_CHECK;
-void derived_print(const struct derived_options *o, const struct derive_result *result);
+/*
+ * The image that a command is about: the one given, or for an ISO what was taken out of it into a folder
+ * that goes when this does.
+ */
+struct derived_input {
+	const char *image;
+	char *folder; /* NULL: it is no ISO */
+	struct media_iso iso;
+};
+
+void derived_input_fini(struct derived_input *in);
+#define auto_derived_input auto_with(derived_input_fini) struct derived_input
+
+int derived_input_open(
+	const char *path, struct derived_input *out, struct progress *p, struct err *e) MUST_CHECK;
+
+typedef int (*derived_fn)(const struct derive_spec *spec, void *ctx, struct derive_result *out,
+	struct progress *p, struct err *e);
+
+/* Do it to the image, or to that of an ISO and make an ISO again, and print what came of it. */
+int derived_run(const struct derived_options *o, const char *path, derived_fn fn, void *ctx,
+	struct progress *p, struct err *e) MUST_CHECK;

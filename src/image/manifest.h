@@ -15,6 +15,7 @@
 #include "base/hash.h"
 
 #define MANIFEST_SUFFIX    ".manifest.json"
+#define UNDO_SUFFIX        ".undo"
 #define MANIFEST_VERSION   1
 #define MANIFEST_MAX_BYTES (64 * MIB)
 

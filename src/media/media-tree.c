@@ -12,10 +12,18 @@
 #include "base/xalloc.h"
 #include "boot/compress.h"
 #include "image/extract.h"
+#include "image/files.h"
+#include "image/liveimg.h"
 #include "image/sign.h"
 #include "ks/ks.h"
 #include "media/menu.h"
 #include "media/sums.h"
+
+const struct media_sibling media_way_back[MEDIA_WAY_BACK] = {
+	{FILES_SUFFIX, "files"},
+	{SBOM_SUFFIX, "spdx.json"},
+	{UNDO_SUFFIX, "undo"},
+};
 
 #define COPY_BYTES  (1 * MIB)
 #define EFI_MAX     (16 * MIB)
@@ -341,14 +349,15 @@ static int add_liveimg(struct media *m, const char *path, struct err *e)
 	return 0;
 }
 
-static int add_sibling(struct media *m, const char *suffix, const char *path, struct err *e)
+static int add_sibling(
+	struct media *m, const char *suffix, const char *path, uint64_t max, struct err *e)
 {
 	autofree char *from = image_sibling(m->img, suffix);
 	autofree char *full = NULL;
 	autoptr(source) s = NULL;
 	int r = source_open_path(from, &s, e);
 
-	if (r == 0 && s->size_bytes > MANIFEST_MAX_BYTES)
+	if (r == 0 && s->size_bytes > max)
 		r = err_set(e, EFBIG, "'%s' is too large", from);
 	if (r == 0)
 		r = place(m, path, &full, e);
@@ -361,6 +370,19 @@ static int add_sibling(struct media *m, const char *suffix, const char *path, st
 	return r < 0 ? r : media_add_written(m, path, e);
 }
 
+/* Of an image that was made from another one: what "bedplate plugin remove" wants to have. */
+static int add_way_back(struct media *m, const char *folder, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(media_way_back); i++) {
+		autofree char *path = xasprintf("%s/%s", folder, media_way_back[i].file);
+
+		r = add_sibling(m, media_way_back[i].suffix, path, UINT64_MAX, e);
+	}
+	return r;
+}
+
 int media_add_image(struct media *m, const char *folder, struct err *e)
 {
 	autofree char *img = xasprintf("%s/squashfs.img", folder);
@@ -369,10 +391,12 @@ int media_add_image(struct media *m, const char *folder, struct err *e)
 	int r = add_liveimg(m, img, e);
 
 	if (r == 0 && m->info.has_manifest)
-		r = add_sibling(m, MANIFEST_SUFFIX, manifest, e);
+		r = add_sibling(m, MANIFEST_SUFFIX, manifest, MANIFEST_MAX_BYTES, e);
 	if (r == 0 && m->info.has_signature)
-		r = add_sibling(m, MANIFEST_SUFFIX SIGN_SUFFIX, sig, e);
-	return r;
+		r = add_sibling(m, MANIFEST_SUFFIX SIGN_SUFFIX, sig, MANIFEST_MAX_BYTES, e);
+	return r == 0 && m->info.has_manifest && m->info.manifest.undo.file
+		? add_way_back(m, folder, e)
+		: r;
 }
 
 int media_add_kickstart(struct media *m, const char *path, struct err *e)

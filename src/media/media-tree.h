@@ -77,6 +77,13 @@ int media_write_efi(struct media *m, const char *folder, struct err *e) MUST_CHE
 int media_read(struct media *m, const char *image_path, const char *package, size_t max_bytes,
 	char **out, size_t *len, struct err *e) MUST_CHECK;
 
+/* Files beside an image that was made from another one, and their names on a medium. */
+#define MEDIA_WAY_BACK 3
+struct media_sibling {
+	const char *suffix, *file;
+};
+extern const struct media_sibling media_way_back[MEDIA_WAY_BACK];
+
 /* The lines of SHA256SUMS, sorted by path.  The caller frees the text. */
 char *media_sums(const struct media *m) MUST_CHECK;
 

@@ -29,6 +29,24 @@ struct media_spec {
 int media_write_iso(const struct media_spec *spec, const char *output, struct progress *p,
 	struct err *e) MUST_CHECK;
 
+/* Whether the file is an ISO, ours or another. */
+bool media_is_iso(const char *path);
+
+/* What an ISO of ours was made of, so that another one can be made like it. */
+struct media_iso {
+	struct media_spec spec; /* its strings are those below; image is in the folder */
+	char *image, *kickstart, *label, *append, *default_entry;
+};
+
+void media_iso_fini(struct media_iso *m);
+
+/*
+ * Take an ISO apart: the image with what lies beside it, and the kickstart, into folder.  out starts
+ * zeroed.  -ENOENT, -EBADMSG: it is none of ours.
+ */
+int media_read_iso(const char *path, const char *folder, struct media_iso *out, struct progress *p,
+	struct err *e) MUST_CHECK;
+
 struct media_verify_spec {
 	const char *path; /* an ISO, or a folder: PXE, a mounted medium */
 	/* Called for each file that is wrong: "damaged", "missing", "not in SHA256SUMS". */

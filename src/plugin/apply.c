@@ -121,7 +121,9 @@ static int judge(struct application *a, size_t index, struct err *e)
 		r = check_change(a, index, &c.items[i], e);
 	if (r < 0)
 		return r;
-	a->kernel |= x->plugin.manifest.module_count > 0 || derive_touches_kernel(&c);
+	a->kernel |= x->plugin.manifest.module_count > 0;
+	for (size_t i = 0; i < c.count; i++)
+		a->kernel |= derive_touches_kernel(c.items[i].en->path);
 	note_written(&a->written[index], &c);
 	r = plugin_record_write(d->root_fd, d->tree_path, &x->plugin.manifest, x->sha256, &c,
 		d->manifest.source_date, e);
@@ -207,12 +209,15 @@ static uint64_t largest_root(const struct candidates *c)
 int plugin_apply(const struct plugin_apply_spec *spec, struct derive_result *out,
 	struct progress *p, struct err *e)
 {
+	struct derive_spec derive = spec->derive;
 	auto_with(application_fini) struct application a = {
-		.d = {.spec = &spec->derive, .progress = p, .root_fd = -1, .log_fd = -1}};
+		.d = {.spec = &derive, .progress = p, .root_fd = -1, .log_fd = -1}};
 	const struct plugin_demand demand = {.trust = spec->derive.trust};
 	autofree char *version = NULL;
 	int r = candidates_read(&spec->plugins, &demand, p, &a.plugins, e);
 
+	if (spec->trust_plugins_only)
+		derive.trust = (struct strv){0};
 	if (r == 0)
 		r = derive_open(&a.d, e);
 	if (r == 0)

@@ -9,6 +9,7 @@
 struct plugin_apply_spec {
 	struct derive_spec derive; /* trust: of the image's signer and of the plugins' */
 	struct strv plugins;       /* paths, in the order in which they are applied */
+	bool trust_plugins_only;   /* the image has been checked already */
 };
 
 /*

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -147,6 +148,18 @@ static int check_spec(const struct derive_spec *spec, struct err *e)
 	return 0;
 }
 
+int derive_load(struct derive *d, struct err *e)
+{
+	int r = image_open(d->spec->image, &d->image, e);
+
+	if (r == 0 && image_kind(d->image) == IMAGE_EXT4)
+		r = err_set(e, EINVAL, "'%s' is a bare file system, a liveimg is needed",
+			image_path(d->image));
+	if (r == 0)
+		r = read_manifest(d, e);
+	return r == 0 ? check_image(d, e) : r;
+}
+
 int derive_open(struct derive *d, struct err *e)
 {
 	int r = check_spec(d->spec, e);
@@ -154,15 +167,26 @@ int derive_open(struct derive *d, struct err *e)
 	if (r == 0)
 		r = chroot_enter_namespace(e);
 	if (r == 0)
-		r = image_open(d->spec->image, &d->image, e);
-	if (r == 0 && image_kind(d->image) == IMAGE_EXT4)
-		r = err_set(e, EINVAL, "'%s' is a bare file system, a liveimg is needed",
-			image_path(d->image));
-	if (r == 0)
-		r = read_manifest(d, e);
-	if (r == 0)
-		r = check_image(d, e);
+		r = derive_load(d, e);
 	return r == 0 ? make_work(d, e) : r;
+}
+
+int derive_undo_path(const struct derive *d, char **path, struct err *e)
+{
+	const struct manifest_file *want = &d->manifest.undo;
+	autofree char *file = image_sibling(d->image, UNDO_SUFFIX);
+	uint8_t sum[SHA256_BYTES];
+	int r;
+
+	if (!want->file)
+		return err_set(
+			e, ENOENT, "'%s' was not made from another image", image_path(d->image));
+	r = sha256_file(file, sum, e);
+	if (r == 0 && memcmp(sum, want->sha256, SHA256_BYTES) != 0)
+		r = err_set(e, EBADMSG, "'%s' is damaged, or not that of the image", file);
+	if (r == 0)
+		*path = take_ptr(file);
+	return r;
 }
 
 /* ---- unpacking ---- */
@@ -232,16 +256,26 @@ int derive_unpack(struct derive *d, struct err *e)
 
 /* ---- writing ---- */
 
-bool derive_touches_kernel(const struct changes *c)
+bool derive_touches_kernel(const char *path)
 {
 	static const char *const places[] = {"boot/vmlinuz-", "etc/dracut.conf", "etc/modprobe.d/",
 		"usr/lib/dracut/", "usr/lib/firmware/", "usr/lib/modprobe.d/", "usr/lib/modules/",
 		"usr/lib/modules-load.d/"};
 
-	for (size_t i = 0; i < c->count; i++)
-		for (size_t k = 0; k < ARRAY_LEN(places); k++)
-			if (str_starts(c->items[i].en->path, places[k]))
-				return true;
+	for (size_t k = 0; k < ARRAY_LEN(places); k++)
+		if (str_starts(path, places[k]))
+			return true;
+	return false;
+}
+
+bool derive_is_kernels(const char *path)
+{
+	static const char *const patterns[] = {"boot/initrd.img-*", "usr/lib/modules/*/modules.*",
+		"usr/lib/dracut/dracut.conf.d/50-bedplate.conf"};
+
+	for (size_t i = 0; i < ARRAY_LEN(patterns); i++)
+		if (fnmatch(patterns[i], path, FNM_PATHNAME) == 0)
+			return true;
 	return false;
 }
 

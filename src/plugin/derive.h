@@ -45,6 +45,10 @@ void derive_fini(struct derive *d);
  * root.  Enters a mount namespace of its own.  d has spec, progress, and -1 for both descriptors.
  */
 int derive_open(struct derive *d, struct err *e) MUST_CHECK;
+/* The first half of it, for who only reads: no root is needed, and d->work is not there. */
+int derive_load(struct derive *d, struct err *e) MUST_CHECK;
+/* The .undo file beside the image, checked against the manifest.  -ENOENT: it was made from no other. */
+int derive_undo_path(const struct derive *d, char **path, struct err *e) MUST_CHECK;
 int derive_unpack(struct derive *d, struct err *e) MUST_CHECK;
 
 struct derive_change {
@@ -66,8 +70,11 @@ void derive_result_fini(struct derive_result *r);
 int derive_finish(struct derive *d, const struct derive_change *change, struct derive_result *out,
 	struct err *e) MUST_CHECK;
 
-/* Whether one of the changes goes into the initramfs or the index of modules. */
-bool derive_touches_kernel(const struct changes *c);
+/* Whether a file goes into the initramfs or the index of modules, so that they are made again. */
+bool derive_touches_kernel(const char *path);
+
+/* What is made again then. */
+bool derive_is_kernels(const char *path);
 
 /*
  * Move the files of a folder to another one, in the order in which they may appear: who sees the

@@ -171,7 +171,7 @@ static void add_reasons(struct solving *s, Id problem, struct strv *reasons)
 	queue_free(&rules);
 }
 
-static int explain(struct solving *s, struct err *e)
+static int explain(struct solving *s, int code, const char *what, struct err *e)
 {
 	autostrv reasons = {0};
 	autostrbuf b = {0};
@@ -182,7 +182,7 @@ static int explain(struct solving *s, struct err *e)
 	for (size_t i = 0; i < reasons.count; i++)
 		strbuf_printf(&b, "%s%s", i > 0 ? "; " : "", reasons.items[i]);
 	autofree char *safe = str_printable(b.data ? b.data : "no reason is known");
-	return err_set(e, ENOTUNIQ, "the packages do not fit the image: %s", safe);
+	return err_set(e, code, "%s: %s", what, safe);
 }
 
 static int compare_needs(const void *a, const void *b)
@@ -231,7 +231,7 @@ static int solve(struct solving *s, struct plugin_needs *out, struct err *e)
 	s->solver = solver_create(s->pool);
 	solver_set_flag(s->solver, SOLVER_FLAG_IGNORE_RECOMMENDED, 1);
 	if (solver_solve(s->solver, &s->job) > 0)
-		return explain(s, e);
+		return explain(s, ENOTUNIQ, "the packages do not fit the image", e);
 	take_needs(s, out);
 	return 0;
 }
@@ -246,4 +246,33 @@ int plugin_solve(const struct plugin_solve_spec *spec, struct plugin_needs *out,
 	if (r < 0)
 		plugin_needs_fini(out);
 	return r;
+}
+
+static int check(struct solving *s, struct err *e)
+{
+	int r = fill_pool(s, e);
+
+	if (r < 0)
+		return r;
+	queue_push2(&s->job, SOLVER_VERIFY | SOLVER_SOLVABLE_ALL, 0);
+	s->solver = solver_create(s->pool);
+	solver_set_flag(s->solver, SOLVER_FLAG_IGNORE_RECOMMENDED, 1);
+	if (solver_solve(s->solver, &s->job) > 0)
+		return explain(s, EBADMSG, "the packages do not fit together", e);
+	/* Without a repository the only way out is to remove something. */
+	s->transaction = solver_create_transaction(s->solver);
+	if (s->transaction->steps.count == 0)
+		return 0;
+	autofree char *safe = str_printable(
+		pool_solvid2str(s->pool, s->transaction->steps.elements[0]));
+	return err_set(e, EBADMSG, "package '%s' lacks what it depends on", safe);
+}
+
+int plugin_solve_check(const char *status, const char *arch, struct err *e)
+{
+	const struct plugin_solve_spec spec = {.status = status, .arch = arch};
+	auto_with(solving_fini) struct solving s = {.spec = &spec, .pool = pool_create()};
+
+	queue_init(&s.job);
+	return check(&s, e);
 }

@@ -38,3 +38,6 @@ struct plugin_solve_spec {
  */
 int plugin_solve(const struct plugin_solve_spec *spec, struct plugin_needs *out, struct err *e)
 	MUST_CHECK;
+
+/* Whether what is installed has all that it depends on.  -EBADMSG: what is missing, in words. */
+int plugin_solve_check(const char *status, const char *arch, struct err *e) MUST_CHECK;

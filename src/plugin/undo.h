@@ -12,8 +12,6 @@
 #include "image/image.h"
 #include "image/manifest.h"
 
-#define UNDO_SUFFIX ".undo"
-
 /* Into path.  Both have their manifest and their other files beside them. */
 int undo_write(struct image *before, struct image *after, const char *path, struct progress *p,
 	struct err *e) MUST_CHECK;
