@@ -6,6 +6,7 @@
 
 extern const struct cli_command cmd_image_build;
 extern const struct cli_command cmd_image_diff;
+extern const struct cli_command cmd_image_edit;
 extern const struct cli_command cmd_image_extract;
 extern const struct cli_command cmd_image_inspect;
 extern const struct cli_command cmd_image_package;

@@ -5,6 +5,7 @@
 static const struct cli_command *const commands[] = {
 	&cmd_image_build,
 	&cmd_image_diff,
+	&cmd_image_edit,
 	&cmd_image_extract,
 	&cmd_image_inspect,
 	&cmd_image_package,

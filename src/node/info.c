@@ -146,12 +146,25 @@ static void put_layers(const struct node_state *s, struct strbuf *b)
 	node_layers_text(&layers, b);
 }
 
+static void put_origin(const struct node_image *image, struct strbuf *b)
+{
+	autostrbuf names = {0};
+
+	for (size_t i = 0; i < image->plugins.count; i++)
+		strbuf_printf(&names, "%s%s", i > 0 ? ", " : "", image->plugins.items[i]);
+	if (names.len > 0)
+		text_line(b, "Plugins:   %s", names.data);
+	if (image->edited)
+		text_line(b, "Edited:    yes, with 'bedplate image edit'");
+}
+
 char *node_info_text(const struct node_state *s)
 {
 	autofree char *date = text_date(s->image.source_date);
 	autostrbuf b = {0};
 
 	text_line(&b, "Image:     %s %s (%s)", s->image.name, s->image.version, s->image.arch);
+	put_origin(&s->image, &b);
 	text_line(&b, "Date:      %s", date);
 	put_running(s, &b);
 	if (*s->kernel) {
@@ -167,6 +180,15 @@ char *node_info_text(const struct node_state *s)
 	put_storage(&s->storage, &b);
 	put_layers(s, &b);
 	return strbuf_take(&b);
+}
+
+static json_t *text_list(const struct strv *v)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < v->count; i++)
+		json_array_append_new(a, json_text(v->items[i]));
+	return a;
 }
 
 static json_t *trial_json(const struct node_state *s)
@@ -272,6 +294,10 @@ json_t *node_info_json(const struct node_state *s)
 	json_t *image = json_pack("{s:o, s:o, s:o, s:I}", "name", json_text(s->image.name),
 		"version", json_text(s->image.version), "arch", json_text(s->image.arch),
 		"source_date", (json_int_t)s->image.source_date);
+	if (s->image.plugins.count > 0)
+		json_object_set_new(image, "plugins", text_list(&s->image.plugins));
+	if (s->image.edited)
+		json_object_set_new(image, "edited", json_true());
 	json_t *out = json_pack("{s:i, s:o, s:s, s:o, s:o, s:o, s:I}", "schema", 1, "image", image,
 		"running", running_ids[s->running], "layer", json_text(s->layer), "root_type",
 		json_text(root_type(s)), "kernel", json_text(s->kernel), "uptime_seconds",

@@ -20,6 +20,9 @@ void node_notices(const struct node_state *s, struct strv *out)
 		strv_take(out,
 			xasprintf("the trial of layer %s failed: %s", b->last_failed,
 				b->last_why ? b->last_why : "it is not known why"));
+	if (s->image.edited)
+		strv_take(out,
+			xasprintf("this image was edited: it is not the one that was released"));
 	if (b->staged)
 		strv_take(out, xasprintf("layer %s is staged", b->staged));
 }

@@ -11,6 +11,7 @@
 #include "node/state-parts.h"
 
 #define IMAGE_JSON     "usr/lib/bedplate/image.json"
+#define PLUGINS_MAX    1000
 #define FACTORY_JSON   "usr/lib/bedplate/factory.json"
 #define FILE_MAX_BYTES (1 * MIB)
 
@@ -46,6 +47,7 @@ void node_state_fini(struct node_state *s)
 	node_storage_fini(&s->storage);
 	node_verity_fini(&s->verity);
 	node_units_fini(&s->units);
+	strv_fini(&s->image.plugins);
 	*s = (struct node_state){0};
 }
 
@@ -63,6 +65,18 @@ static int take_string(const json_t *object, const char *key, char **out, struct
 	return 0;
 }
 
+static int take_plugins(const json_t *list, struct node_image *out, struct err *e)
+{
+	for (size_t i = 0; i < json_array_size(list) && i < PLUGINS_MAX; i++) {
+		const char *name = json_string_value(json_array_get(list, i));
+
+		if (!name || name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-")] != '\0')
+			return err_set(e, EBADMSG, "/" IMAGE_JSON ": bad 'plugins'");
+		strv_add(&out->plugins, name);
+	}
+	return 0;
+}
+
 static int take_image(const json_t *object, struct node_image *out, struct err *e)
 {
 	const json_t *date = json_object_get(object, "source_date");
@@ -77,7 +91,8 @@ static int take_image(const json_t *object, struct node_image *out, struct err *
 	if (!json_is_integer(date))
 		return err_set(e, EBADMSG, "/" IMAGE_JSON ": no 'source_date'");
 	out->source_date = json_integer_value(date);
-	return 0;
+	out->edited = json_is_true(json_object_get(object, "edited"));
+	return take_plugins(json_object_get(object, "plugins"), out, e);
 }
 
 static int load_image(int root_fd, struct node_image *out, struct err *e)

@@ -30,6 +30,8 @@ enum node_running { NODE_UNKNOWN, NODE_LIVE, NODE_INSTALLED };
 struct node_image {
 	char *name, *version, *arch;
 	int64_t source_date; /* seconds since 1970 */
+	struct strv plugins; /* names, in the order in which they were applied */
+	bool edited;         /* by "bedplate image edit" */
 };
 
 struct node_mount {
