@@ -316,7 +316,8 @@ refuse "plugin 'broken': dpkg: installed broken package post-installation script
 cp -r image bad-image
 printf X | dd of=bad-image/node-1.2.squashfs.img bs=1 seek=5000 conv=notrunc 2>/dev/null
 expect 1 "$bedplate" plugin apply bad-image one-1.0.plugin -o bad -q
-grep -q "is not the image that its manifest describes" "$work/err" || fail "$(cat "$work/err")"
+grep -q "damaged" "$work/err" || fail "$(cat "$work/err")"
+cp $image bad-image/
 rm bad-image/*.json
 expect 1 "$bedplate" plugin apply bad-image one-1.0.plugin -o bad -q
 grep -q "has no manifest beside it" "$work/err" || fail "$(cat "$work/err")"
@@ -346,5 +347,32 @@ dd if=/dev/zero of=wrong/node-1.2+one.undo bs=1 seek=100 count=4 conv=notrunc 2>
 expect 1 "$bedplate" plugin verify -q wrong
 grep -q "'wrong/node-1.2+one.undo' is damaged, or not that of the image" "$work/err" || fail "$(cat "$work/err")"
 expect 1 "$bedplate" plugin remove -q wrong one -o bad
+[ ! -e bad ] || fail "something was written"
+[ -z "$(ls -A tmp)" ] || fail "temporary files: $(ls -A tmp)"
+
+# --- Changes of one's own.
+printf 'copied\n' >copied
+printf '#!/bin/sh\necho run >/etc/run\n' >my-script
+expect 0 "$bedplate" image edit -q $image --packages=two/packages/dep.deb --copy=copied:/etc/ --run=my-script -o edited
+expect 0 "$bedplate" image extract -q edited/node-1.2+edit.squashfs.img -o got-edited
+same got-edited/etc/copied copied
+same got-edited/etc/run run
+same got-edited/usr/share/two/dep "dep 3"
+[ "$(jq -r .edited edited/node-1.2+edit.manifest.json)" = true ] || fail "not marked as edited"
+grep -q '"edited": true' got-edited/usr/lib/bedplate/image.json || fail "not marked as edited in the image"
+expect 0 "$bedplate" plugin apply -q edited one-1.0.plugin -o edited-one
+[ "$(jq -r .edited edited-one/node-1.2+edit.one.manifest.json)" = true ] || fail "no longer marked as edited"
+expect 0 "$bedplate" plugin verify -q edited-one
+expect 0 "$bedplate" plugin remove -q edited-one one -o edited-back
+diff -r edited edited-back || fail "not the edited image"
+expect 0 "$bedplate" image edit -q $new --run=my-script --version=1.3 -o edited-later
+expect 1 "$bedplate" plugin remove -q edited-later one -o bad
+same "$work/err" "bedplate: the image was edited since: what was edited would be lost"
+printf 'exit 4\n' >my-script
+expect 1 "$bedplate" image edit -q $image --run=my-script -o bad
+[ "$(wc -l <"$work/err")" = 1 ] || fail "not one line: $(cat "$work/err")"
+expect 1 "$bedplate" image edit -q $image --copy=missing:/etc/ -o bad
+expect 1 "$bedplate" image edit -q $image --copy=copied:../etc/x -o bad
+expect 2 "$bedplate" image edit -q $image -o bad
 [ ! -e bad ] || fail "something was written"
 [ -z "$(ls -A tmp)" ] || fail "temporary files: $(ls -A tmp)"
