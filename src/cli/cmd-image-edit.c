@@ -63,11 +63,12 @@ static int run(const void *parsed, char *const args[], struct progress *p, struc
 const struct cli_command cmd_image_edit = {
 	.name = "image edit",
 	.args = "IMAGE",
-	.summary = "Make an image out of another one with changes of one's own",
+	.summary = "Change an image by hand into another one",
 	.details =
-		"Needs root.  The steps are done in the order in which they are given; when all went\n"
-		"well, the new image and what belongs to it appear in OUT, an ISO for an ISO.  It is\n"
-		"marked as edited: in its manifest, in 'nodectl info' and at login on its nodes.\n",
+		"Needs root.  The steps are done in the order in which they are given; when all\n"
+		"went well, the new image and what belongs to it appear in OUT, an ISO for an\n"
+		"ISO.  It is marked as edited: in its manifest, in 'nodectl info' and at login on\n"
+		"its nodes.\n",
 	.opts = opts,
 	.opt_count = ARRAY_LEN(opts),
 	.opts_size = sizeof(struct options),

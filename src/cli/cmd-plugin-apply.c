@@ -40,12 +40,11 @@ const struct cli_command cmd_plugin_apply = {
 	.name = "plugin apply",
 	.args = "IMAGE PLUGIN...",
 	.summary = "Make an image with plugins in it",
-	.details =
-		"Needs root and no network.  IMAGE stays as it is; in the folder OUT appear\n"
-		"NAME-VERSION+PLUGIN1.PLUGIN2.squashfs.img and what belongs to it, among that\n"
-		".undo, with which 'plugin remove' gives IMAGE back.  Of an ISO comes an ISO.\n"
-		"Everything is checked before anything appears: that the plugins fit the image and\n"
-		"each other, and that they write nothing that they do not declare.\n",
+	.details = "Needs root and no network.  IMAGE stays as it is; in the folder OUT appear\n"
+		   "NAME-VERSION+PLUGIN1.PLUGIN2.squashfs.img and what belongs to it, among that\n"
+		   ".undo, with which 'plugin remove' gives IMAGE back.  Of an ISO comes an ISO.\n"
+		   "Everything is checked before anything appears: that the plugins fit the image\n"
+		   "and each other, and that they write nothing that they do not declare.\n",
 	.opts = opts,
 	.opt_count = ARRAY_LEN(opts),
 	.opts_size = sizeof(struct options),

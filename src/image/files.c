@@ -97,7 +97,26 @@ static int hash_entry(struct tree *t, size_t i, struct files *f, struct err *e)
 	return r < 0 ? err_wrap(e, r, "'/%s'", en->path) : 0;
 }
 
+static bool take_known(const struct tree_entry *en, const struct files *known,
+	bool (*is_known)(void *ctx, const struct tree_entry *en), void *ctx, struct files_entry *to)
+{
+	const struct files_entry *old = known && is_known(ctx, en) ? files_find(known, en->path)
+								   : NULL;
+
+	if (!old || !S_ISREG(old->mode) || old->size_bytes != en->size_bytes)
+		return false;
+	memcpy(to->sha256, old->sha256, SHA256_BYTES);
+	return true;
+}
+
 int files_compute(struct tree *t, struct files **out, struct progress *p, struct err *e)
+{
+	return files_compute_known(t, NULL, NULL, NULL, out, p, e);
+}
+
+int files_compute_known(struct tree *t, const struct files *known,
+	bool (*is_known)(void *ctx, const struct tree_entry *en), void *ctx, struct files **out,
+	struct progress *p, struct err *e)
 {
 	autoptr(files) f = xcalloc(1, sizeof(*f));
 	uint64_t total = 0, done = 0;
@@ -113,7 +132,8 @@ int files_compute(struct tree *t, struct files **out, struct progress *p, struct
 	for (size_t i = 0; r == 0 && i < t->count; i++) {
 		if (!S_ISREG(t->entries[i].mode))
 			continue;
-		r = hash_entry(t, i, f, e);
+		if (!take_known(&t->entries[i], known, is_known, ctx, &f->entries[i]))
+			r = hash_entry(t, i, f, e);
 		done += t->entries[i].link_of == i ? t->entries[i].size_bytes : 0;
 		if (r == 0)
 			r = progress_advance(p, done, e);

@@ -44,6 +44,11 @@ DEFINE_AUTOPTR(files, files_free)
 /* Read and hash every regular file once, hard links too. */
 int files_compute(struct tree *t, struct files **out, struct progress *p, struct err *e) MUST_CHECK;
 
+/* The same, but what is_known() says is taken from known, when it is there with this size.  known: or NULL. */
+int files_compute_known(struct tree *t, const struct files *known,
+	bool (*is_known)(void *ctx, const struct tree_entry *en), void *ctx, struct files **out,
+	struct progress *p, struct err *e) MUST_CHECK;
+
 /* The caller frees the text. */
 char *files_format(const struct files *f, size_t *len) MUST_CHECK;
 /* text is cut into pieces.  -EBADMSG with the number of the line that is wrong. */

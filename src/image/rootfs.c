@@ -12,6 +12,7 @@
 #include "image/files.h"
 #include "sys/verity.h"
 
+#define COMPARE_BYTES         (128 * KIB)
 #define DESCRIPTION           "rootfs.json"
 #define DESCRIPTION_MAX_BYTES (64 * KIB)
 #define FEC_ROOTS             2 /* 16 MiB of parity a 2 GiB image */
@@ -80,6 +81,32 @@ static int write_ext4(const struct rootfs_spec *spec, struct tree *t,
 	return ext4_write(t, &params, fd, out, p, e);
 }
 
+/* Which blocks of data are not those of the image before. */
+static int find_changed(struct source *before, const char *path, uint64_t data_bytes,
+	uint8_t *changed, struct err *e)
+{
+	autofree uint8_t *buf = xcalloc(2, COMPARE_BYTES);
+	autoptr(source) now = NULL;
+	int r = source_open_path(path, &now, e);
+
+	for (uint64_t off = 0; r == 0 && off < data_bytes; off += COMPARE_BYTES) {
+		size_t n = (size_t)MIN(COMPARE_BYTES, data_bytes - off);
+
+		r = source_read_at(before, buf, n, off, e);
+		if (r == 0)
+			r = source_read_at(now, buf + COMPARE_BYTES, n, off, e);
+		if (r < 0 || memcmp(buf, buf + COMPARE_BYTES, n) == 0)
+			continue;
+		for (size_t at = 0; at < n; at += EXT4_BLOCK_BYTES) {
+			uint64_t block = (off + at) / EXT4_BLOCK_BYTES;
+
+			if (memcmp(buf + at, buf + COMPARE_BYTES + at, EXT4_BLOCK_BYTES) != 0)
+				changed[block / 8] |= (uint8_t)(1 << block % 8);
+		}
+	}
+	return r;
+}
+
 /*
  * The salt depends on the image's name only: equal blocks of two versions then have equal hashes,
  * so that the hash tree shares its blocks too.
@@ -88,6 +115,8 @@ static int append_verity(const struct rootfs_spec *spec, const uint8_t digest[SH
 	const char *path, uint64_t data_bytes, struct manifest_verity *out, struct err *e)
 {
 	struct verity_params params = {.data_bytes = data_bytes, .fec_roots = FEC_ROOTS};
+	struct verity_before before = {0};
+	autofree uint8_t *changed = NULL;
 	struct verity_result result = {0};
 	char salt[SHA256_HEX_BYTES];
 	uint8_t sum[SHA256_BYTES];
@@ -95,7 +124,15 @@ static int append_verity(const struct rootfs_spec *spec, const uint8_t digest[SH
 	derive("bedplate verity salt", spec->image_name, strlen(spec->image_name), params.salt);
 	derive("bedplate verity uuid", digest, SHA256_BYTES, sum);
 	make_uuid(sum, params.uuid);
-	int r = verity_append(path, &params, &result, e);
+	int r = 0;
+	if (spec->is_update && image_rootfs(spec->previous)->size_bytes > data_bytes) {
+		changed = xcalloc(1, (size_t)(data_bytes / EXT4_BLOCK_BYTES / 8 + 1));
+		r = find_changed(image_rootfs(spec->previous), path, data_bytes, changed, e);
+		before = (struct verity_before){image_rootfs(spec->previous), changed};
+		params.before = &before;
+	}
+	if (r == 0)
+		r = verity_append(path, &params, &result, e);
 	if (r < 0)
 		return err_wrap(e, r, "dm-verity");
 
@@ -154,7 +191,7 @@ int rootfs_make(const struct rootfs_spec *spec, uint64_t *kept, uint64_t *fresh,
 	if (r < 0)
 		return r;
 	tree_clamp_times(t, spec->source_date);
-	r = files_compute(t, &files, p, e);
+	r = files_compute_known(t, spec->known, spec->is_known, spec->ctx, &files, p, e);
 	if (r == 0)
 		r = save_files(files, spec->folder, e);
 	if (r < 0)

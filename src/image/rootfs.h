@@ -7,8 +7,11 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "base/progress.h"
+#include "image/files.h"
 #include "image/image.h"
 #include "image/manifest.h"
 
@@ -23,6 +26,15 @@ struct rootfs_spec {
 	uint64_t size_bytes; /* of the file system; 0: as large as the content needs */
 	int64_t source_date;
 	const char *folder; /* where the files go */
+	/*
+	 * previous is at hand unpacked, and the tree is its own with few changes: the hash tree is made
+	 * out of that one's.
+	 */
+	bool is_update;
+	const struct files *known; /* of previous; NULL: every file is read */
+	/* Whether a file is certainly the one of known. */
+	bool (*is_known)(void *ctx, const struct tree_entry *en);
+	void *ctx;
 };
 
 /* *kept and *fresh: blocks of files where the layout has them, and others. */

@@ -323,19 +323,58 @@ static int restore_times(struct derive *d, struct err *e)
 		      : r;
 }
 
+/* The list of files of the image, when it is the one that the manifest means. */
+static int load_known(struct derive *d, struct files **out, struct err *e)
+{
+	autofree char *path = image_sibling(d->image, FILES_SUFFIX);
+	autofree char *text = NULL;
+	uint8_t sum[SHA256_BYTES];
+	size_t len;
+	int r = d->manifest.files.file ? file_read(path, FILES_MAX_BYTES, &text, &len, e) : -ENOENT;
+
+	if (r == -ENOENT) {
+		*e = (struct err){0};
+		return 0;
+	}
+	if (r < 0)
+		return r;
+	sha256_buffer(text, len, sum);
+	if (memcmp(sum, d->manifest.files.sha256, SHA256_BYTES) != 0)
+		return err_set(e, EBADMSG, "'%s' is not the list of the image's manifest", path);
+	r = files_parse(text, len, out, e);
+	return r < 0 ? err_wrap(e, r, "'%s'", path) : 0;
+}
+
+static bool is_untouched(void *ctx, const struct tree_entry *en)
+{
+	const struct derive *d = ctx;
+	const struct tree_entry *was = tree_find(d->before, en->path);
+
+	return was && was->inode == en->inode && was->changed_ns == en->changed_ns &&
+		was->mode == en->mode && was->size_bytes == en->size_bytes;
+}
+
 static int make_rootfs(struct derive *d, const struct derive_change *change, struct err *e)
 {
 	uint64_t size = 0, kept, fresh;
+	autoptr(files) known = NULL;
 	struct rootfs_spec spec = {.tree = d->tree_path,
 		.layout_tree = d->tree_path,
 		.previous = d->plain,
 		.image_name = d->manifest.name,
 		.source_date = d->manifest.source_date,
-		.folder = d->work};
+		.folder = d->work,
+		.is_update = true,
+		.is_known = is_untouched,
+		.ctx = d};
 	int r = ext4_size(image_rootfs(d->plain), &size, e);
 
 	if (r < 0)
 		return r;
+	r = load_known(d, &known, e);
+	if (r < 0)
+		return r;
+	spec.known = known;
 	spec.size_bytes = MAX(size, change->size_bytes);
 	r = rootfs_make(&spec, &kept, &fresh, d->progress, e);
 	if (r != -ENOSPC || change->size_bytes != 0)

@@ -158,3 +158,80 @@ int fec_append(int fd, const struct fec_areas *a, uint64_t *fec_bytes, struct er
 	*fec_bytes = f.rounds * a->roots * FEC_BLOCK_BYTES;
 	return r;
 }
+
+/*
+ * The code is linear: what a symbol adds to the parity depends on its place in the code word and on
+ * nothing else, so a changed one adds what its difference would.
+ */
+struct fec_update {
+	unsigned roots;
+	uint64_t rounds;
+	uint8_t *parity;                               /* as on disk */
+	uint8_t share[CODE_WORD_BYTES][FEC_ROOTS_MAX]; /* of a 1 at each place, in the parity */
+};
+
+uint64_t fec_bytes(uint64_t blocks, unsigned roots)
+{
+	unsigned message = CODE_WORD_BYTES - roots;
+
+	return (blocks + message - 1) / message * roots * FEC_BLOCK_BYTES;
+}
+
+/* The last symbol's share is the generator; one place further to the front is one shift more. */
+static void make_shares(struct fec_update *u)
+{
+	struct fec f = {.roots = u->roots};
+	unsigned message = CODE_WORD_BYTES - u->roots;
+
+	make_generator(&f);
+	memcpy(u->share[message - 1], f.generator, u->roots);
+	for (unsigned k = message - 1; k > 0; k--)
+		for (unsigned r = 0; r < u->roots; r++)
+			u->share[k - 1][r] = (uint8_t)((r + 1 < u->roots ? u->share[k][r + 1] : 0) ^
+				multiply(u->share[k][0], f.generator[r]));
+}
+
+int fec_update_new(struct source *before, uint64_t offset, uint64_t blocks, unsigned roots,
+	struct fec_update **out, struct err *e)
+{
+	autoptr(fec_update) u = xcalloc(1, sizeof(*u));
+	size_t len = (size_t)fec_bytes(blocks, roots);
+
+	u->roots = roots;
+	u->rounds = len / roots / FEC_BLOCK_BYTES;
+	u->parity = xcalloc(1, len);
+	make_shares(u);
+	int r = source_read_at(before, u->parity, len, offset, e);
+	if (r == 0)
+		*out = take_ptr(u);
+	return r;
+}
+
+void fec_update_free(struct fec_update *u)
+{
+	if (!u)
+		return;
+	free(u->parity);
+	free(u);
+}
+
+void fec_update_add(struct fec_update *u, uint64_t index, const uint8_t *before, const uint8_t *now)
+{
+	const uint8_t *share = u->share[index / u->rounds];
+	uint8_t *parity = u->parity + index % u->rounds * u->roots * FEC_BLOCK_BYTES;
+	uint8_t product[FEC_ROOTS_MAX][256];
+
+	if (memcmp(before, now, FEC_BLOCK_BYTES) == 0)
+		return;
+	for (unsigned r = 0; r < u->roots; r++)
+		for (unsigned x = 0; x < 256; x++)
+			product[r][x] = multiply((uint8_t)x, share[r]);
+	for (size_t b = 0; b < FEC_BLOCK_BYTES; b++)
+		for (unsigned r = 0; r < u->roots; r++)
+			parity[b * u->roots + r] ^= product[r][before[b] ^ now[b]];
+}
+
+int fec_update_write(const struct fec_update *u, int fd, uint64_t offset, struct err *e)
+{
+	return io_pwrite(fd, u->parity, (size_t)u->rounds * u->roots * FEC_BLOCK_BYTES, offset, e);
+}

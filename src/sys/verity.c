@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "sys/verity-fec.h"
+#include "sys/verity-update.h"
 
 #define BLOCK_BYTES      4096
 #define UUID_TEXT_BYTES  37
@@ -155,6 +156,15 @@ int verity_append(
 	struct verity_result done = {.hash_offset = p->data_bytes};
 	int r = check_params(path, p, e);
 
+	if (r == 0 && p->before) {
+		r = verity_update(path, p, out, e);
+		if (r != -ENOTSUP)
+			return r < 0 ? err_wrap(e, r, "'%s'", path) : 0;
+		log_debug("the whole hash tree is made: %s", e ? e->msg : "");
+		if (e)
+			*e = (struct err){0};
+		r = 0;
+	}
 	if (r == 0)
 		r = append_tree(path, p, done.root_hash, e);
 	/* A superblock alone is shorter than the block it has. */

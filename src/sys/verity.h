@@ -12,12 +12,21 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/io.h"
+
+/* An earlier image, with its hash tree behind data of the same size, and what is different now. */
+struct verity_before {
+	struct source *image;
+	const uint8_t *changed; /* one bit a block of data, the lowest first */
+};
 
 struct verity_params {
 	uint64_t data_bytes; /* whole 4096-byte blocks; the hash area starts there */
 	uint8_t salt[32];
 	uint8_t uuid[16];
 	unsigned fec_roots; /* parity bytes in 255, 2 to 24; 0: no error correction */
+	/* Saves time where the earlier image's tree fits; NULL: there is none. */
+	const struct verity_before *before;
 };
 
 struct verity_result {
