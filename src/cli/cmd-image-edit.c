@@ -12,6 +12,7 @@
 struct options {
 	struct derived_options derived;
 	struct strv steps, repos;
+	bool shell;
 	const char *cache, *version;
 };
 
@@ -26,6 +27,9 @@ static const struct cli_opt opts[] = {
 	{0, "run", "SCRIPT",
 		"run a script of this machine in the image; may be given several times", OPT_STEPS,
 		offsetof(struct options, steps)},
+	{0, "shell", NULL,
+		"open a shell in the image, after all else; a status other than 0 ends the command",
+		OPT_FLAG, offsetof(struct options, shell)},
 	{0, "repo", "REPO",
 		"repository for --packages, as of 'plugin resolve' (default: those of the image)",
 		OPT_LIST, offsetof(struct options, repos)},
@@ -50,11 +54,14 @@ static int run(const void *parsed, char *const args[], struct progress *p, struc
 {
 	const struct options *o = parsed;
 	autofree char *cache = o->cache ? xstrdup(o->cache) : cache_default();
-	struct image_edit_spec spec = {
-		.steps = o->steps, .repos = o->repos, .cache = cache, .version = o->version};
+	struct image_edit_spec spec = {.steps = o->steps,
+		.shell = o->shell,
+		.repos = o->repos,
+		.cache = cache,
+		.version = o->version};
 
-	if (o->steps.count == 0) {
-		err_set(e, EINVAL, "nothing to do: give --packages, --copy or --run");
+	if (o->steps.count == 0 && !o->shell) {
+		err_set(e, EINVAL, "nothing to do: give --packages, --copy, --run or --shell");
 		return CLI_WRONG_USE;
 	}
 	return derived_run(&o->derived, args[0], edit, &spec, p, e);

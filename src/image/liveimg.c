@@ -230,9 +230,10 @@ int liveimg_make(const struct liveimg_spec *spec, struct progress *p, struct err
 	autofree char *sbom = xasprintf("%s" SBOM_SUFFIX, prefix);
 	autofree char *manifest = xasprintf("%s" MANIFEST_SUFFIX, prefix);
 	autofree char *text = NULL;
-	autoptr(tree) t = NULL;
+	autoptr(tree) own = NULL;
 	automanifest m = {0};
-	int r = tree_scan(spec->tree, &t, e);
+	int r = spec->scanned ? 0 : tree_scan(spec->tree, &own, e);
+	struct tree *t = spec->scanned ? spec->scanned : own;
 
 	if (r < 0)
 		return r;

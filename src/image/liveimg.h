@@ -21,6 +21,7 @@
 
 struct liveimg_spec {
 	const char *tree;          /* folder */
+	struct tree *scanned;      /* as of rootfs_make() */
 	const char *rootfs_folder; /* of rootfs_make(); NULL: a flat image of the tree */
 	const struct recipe *recipe;
 	const struct manifest

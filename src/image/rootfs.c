@@ -179,14 +179,15 @@ int rootfs_make(const struct rootfs_spec *spec, uint64_t *kept, uint64_t *fresh,
 	struct err *e)
 {
 	autofree char *path = xasprintf("%s/" ROOTFS_IMAGE, spec->folder);
-	autoptr(tree) t = NULL;
+	autoptr(tree) own = NULL;
 	autoptr(files) files = NULL;
 	autofree char *salt = NULL;
 	struct ext4_result written = {0};
 	struct manifest_verity verity = {0};
 	struct manifest_file image = {0};
 	uint8_t digest[SHA256_BYTES];
-	int r = tree_scan(spec->tree, &t, e);
+	int r = spec->scanned ? 0 : tree_scan(spec->tree, &own, e);
+	struct tree *t = spec->scanned ? spec->scanned : own;
 
 	if (r < 0)
 		return r;

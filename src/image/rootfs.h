@@ -19,7 +19,9 @@
 #define ROOTFS_FILES "rootfs.files"
 
 struct rootfs_spec {
-	const char *tree;        /* folder */
+	const char *tree; /* folder */
+	struct tree
+		*scanned; /* what tree_scan() has seen of it, if that was done; its times are cut */
 	const char *layout_tree; /* folder whose layout is kept when there is no previous image */
 	struct image *previous;  /* image whose layout is kept, or NULL */
 	const char *image_name;

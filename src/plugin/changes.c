@@ -187,17 +187,19 @@ static int set_time(int root_fd, const struct tree_entry *en, int64_t mtime, str
 		: 0;
 }
 
-int changes_restore_times(const struct tree *base, const struct tree *now, const struct changes *c,
+int changes_restore_times(const struct tree *base, struct tree *now, const struct changes *c,
 	int root_fd, struct err *e)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < now->count; i++) {
-		const struct tree_entry *en = &now->entries[i];
+		struct tree_entry *en = &now->entries[i];
 		const struct tree_entry *old = c->same[i] ? tree_find(base, en->path) : NULL;
 
 		if (old && old->mtime != en->mtime)
 			r = set_time(root_fd, en, old->mtime, e);
+		if (r == 0 && old)
+			en->mtime = old->mtime;
 	}
 	return r;
 }

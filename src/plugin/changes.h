@@ -34,6 +34,6 @@ void changes_fini(struct changes *c);
 int changes_find(struct tree *base, const struct tree *before, struct tree *now,
 	struct changes *out, struct err *e) MUST_CHECK;
 
-/* Give everything that is the same the time that it has in base. */
-int changes_restore_times(const struct tree *base, const struct tree *now, const struct changes *c,
+/* Give everything that is the same the time that it has in base, in the folder and in now. */
+int changes_restore_times(const struct tree *base, struct tree *now, const struct changes *c,
 	int root_fd, struct err *e) MUST_CHECK;

@@ -38,6 +38,7 @@ static void remove_folder(const char *path)
 void derive_fini(struct derive *d)
 {
 	tree_free(d->before);
+	tree_free(d->after);
 	if (d->plain != d->image)
 		image_free(d->plain);
 	image_free(d->image);
@@ -313,14 +314,14 @@ static int finish(struct derive *d, const struct derive_change *change, struct e
 /* What was only written anew is as it was: a file with the same content has its old time. */
 static int restore_times(struct derive *d, struct err *e)
 {
-	autoptr(tree) now = NULL;
 	autochanges changes = {0};
-	int r = tree_scan(d->tree_path, &now, e);
+	int r = tree_scan(d->tree_path, &d->after, e);
 
 	if (r == 0)
-		r = changes_find(image_tree(d->plain), d->before, now, &changes, e);
-	return r == 0 ? changes_restore_times(image_tree(d->plain), now, &changes, d->root_fd, e)
-		      : r;
+		r = changes_find(image_tree(d->plain), d->before, d->after, &changes, e);
+	if (r == 0)
+		r = changes_restore_times(image_tree(d->plain), d->after, &changes, d->root_fd, e);
+	return r;
 }
 
 /* The list of files of the image, when it is the one that the manifest means. */
@@ -359,6 +360,7 @@ static int make_rootfs(struct derive *d, const struct derive_change *change, str
 	uint64_t size = 0, kept, fresh;
 	autoptr(files) known = NULL;
 	struct rootfs_spec spec = {.tree = d->tree_path,
+		.scanned = d->after,
 		.layout_tree = d->tree_path,
 		.previous = d->plain,
 		.image_name = d->manifest.name,
@@ -410,6 +412,7 @@ static int make_liveimg(struct derive *d, const struct derive_change *change,
 	const struct squashfs_keep *keep, const char *folder, struct err *e)
 {
 	struct liveimg_spec spec = {.tree = d->tree_path,
+		.scanned = d->after,
 		.rootfs_folder = image_kind(d->image) == IMAGE_FLAT ? NULL : d->work,
 		.base = &d->manifest,
 		.version = change->version,

@@ -35,6 +35,7 @@ struct derive {
 	int log_fd;
 	struct image *plain; /* its file system, unpacked; the image itself when it is flat */
 	struct tree *before; /* the tree as it was unpacked */
+	struct tree *after;  /* as it is finished */
 };
 
 void derive_fini(struct derive *d);

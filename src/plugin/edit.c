@@ -17,6 +17,7 @@
 #include "pkg/deb822.h"
 #include "plugin/install.h"
 #include "plugin/resolve.h"
+#include "plugin/shell.h"
 #include "plugin/words.h"
 #include "sys/chroot.h"
 
@@ -269,6 +270,8 @@ static int do_steps(struct edit *x, struct err *e)
 			r = progress_advance(x->d->progress, i + 1, e);
 	}
 	progress_end(x->d->progress);
+	if (r == 0 && x->spec->shell)
+		r = err_wrap(e, tree_shell(x->d->tree_path, e), "--shell");
 	return r == 0 ? scrub_tree(x->d->root_fd, e) : r;
 }
 

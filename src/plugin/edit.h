@@ -13,6 +13,7 @@ struct image_edit_spec {
 	 * "run=SCRIPT", a file of this machine.
 	 */
 	struct strv steps;
+	bool shell;          /* behind the steps: a shell in the image, on our terminal */
 	struct strv repos;   /* for packages, as of plugin_resolve(); empty: those of the image */
 	const char *cache;   /* folder for what is fetched of repositories */
 	const char *version; /* of the result; NULL: the image's with "+edit" */

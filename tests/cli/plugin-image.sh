@@ -368,6 +368,11 @@ diff -r edited edited-back || fail "not the edited image"
 expect 0 "$bedplate" image edit -q $new --run=my-script --version=1.3 -o edited-later
 expect 1 "$bedplate" plugin remove -q edited-later one -o bad
 same "$work/err" "bedplate: the image was edited since: what was edited would be lost"
+echo 'echo shell >/etc/by-shell' | "$bedplate" image edit -q $image --shell -o by-shell >"$work/out" 2>"$work/err" ||
+	fail "shell: $(cat "$work/err")"
+expect 0 "$bedplate" image extract -q by-shell/node-1.2+edit.squashfs.img /etc/by-shell -o -
+same "$work/out" shell
+! echo false | "$bedplate" image edit -q $image --shell -o bad 2>"$work/err" || fail "a shell that failed"
 printf 'exit 4\n' >my-script
 expect 1 "$bedplate" image edit -q $image --run=my-script -o bad
 [ "$(wc -l <"$work/err")" = 1 ] || fail "not one line: $(cat "$work/err")"

@@ -221,6 +221,77 @@ static void bad_parameters_are_refused(void **state)
 	assert_int_equal(verity_append(s->root, &p, &v, &e), -EINVAL);
 }
 
+/* name with data of so many blocks, in which those of the list are different. */
+static void make_changed(const struct scene *s, const char *name, size_t blocks,
+	const size_t *changed, size_t count, uint8_t *bits)
+{
+	scene_file(s, name, blocks * 4096, 1);
+	for (size_t i = 0; i < count; i++) {
+		size_t block = changed[i] % blocks;
+
+		flip(s, name, block * 4096 + i * 37);
+		flip(s, name, block * 4096 + 4095);
+		bits[block / 8] |= (uint8_t)(1 << block % 8);
+	}
+}
+
+/* Out of an earlier image come the bytes that come without one, whatever changed. */
+static void what_changed_is_enough(void **state)
+{
+	static const size_t sizes[] = {1, 2, 129, 255, 1000, 128 * 128 + 300};
+	static const size_t changed[] = {0, 5, 126, 128, 254, 777, 128 * 128 + 299};
+	const struct scene *s = *state;
+	struct err e = {0};
+
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		for (unsigned roots = 0; roots <= 24; roots += roots < 2 ? 2 : 22) {
+			struct verity_params p = params;
+			autofree uint8_t *bits = xcalloc(1, sizes[i] / 8 + 1);
+			autofree char *full = scene_path(s, "full"), *part = scene_path(s, "part");
+			struct verity_result want, got;
+
+			append(s, "before", sizes[i], roots);
+			autoptr(source) before = scene_open(s, "before");
+			make_changed(s, "full", sizes[i], changed, ARRAY_LEN(changed), bits);
+			make_changed(s, "part", sizes[i], changed, ARRAY_LEN(changed), bits);
+			const struct verity_before was = {.image = before, .changed = bits};
+			p.data_bytes = sizes[i] * 4096;
+			p.fec_roots = roots;
+			p.uuid[0] = 0x99;
+			assert_ok(verity_append(full, &p, &want, &e), e);
+			p.before = &was;
+			assert_ok(verity_append(part, &p, &got, &e), e);
+			assert_same_file(full, part);
+			assert_memory_equal(&want, &got, sizeof(got));
+			assert_ok(check(s, "part", &got, &e), e);
+		}
+	}
+}
+
+/* One that does not fit is as good as none. */
+static void another_tree_is_not_used(void **state)
+{
+	const struct scene *s = *state;
+	struct verity_params p = params;
+	uint8_t bits[200] = {0};
+	struct verity_result want, got;
+	struct err e = {0};
+
+	append(s, "before", 1000, 2);
+	autoptr(source) before = scene_open(s, "before");
+	const struct verity_before was = {.image = before, .changed = bits};
+	autofree char *full = scene_path(s, "full"), *part = scene_path(s, "part");
+	scene_file(s, "full", 1000 * 4096, 1);
+	scene_file(s, "part", 1000 * 4096, 1);
+	p.data_bytes = 1000 * 4096;
+	p.fec_roots = 2;
+	p.salt[5] = 1;
+	assert_ok(verity_append(full, &p, &want, &e), e);
+	p.before = &was;
+	assert_ok(verity_append(part, &p, &got, &e), e);
+	assert_same_file(full, part);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scene_setup, scene_teardown)
 
 int main(void)
@@ -234,6 +305,8 @@ int main(void)
 		TEST(correction_data_is_the_usual),
 		TEST(pieces_of_any_size),
 		TEST(bad_parameters_are_refused),
+		TEST(what_changed_is_enough),
+		TEST(another_tree_is_not_used),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
