@@ -59,7 +59,7 @@ static int copy_part(struct source *s, int fd, bool stream, uint64_t off, uint64
 
 static int copy(struct source *s, int fd, bool stream, struct progress *p, struct err *e)
 {
-	autofree char *buf = xcalloc(1, COPY_BYTES);
+	autofree char *buf = xcalloc(1, (size_t)MIN(COPY_BYTES, s->size_bytes + 1));
 	int r = 0;
 
 	progress_begin(p, "extract", s->size_bytes, "bytes");

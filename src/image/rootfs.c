@@ -133,6 +133,11 @@ static int append_verity(const struct rootfs_spec *spec, const uint8_t digest[SH
 	}
 	if (r == 0)
 		r = verity_append(path, &params, &result, e);
+	if (r == 0 && changed && spec->changed) {
+		free(spec->changed->bits);
+		*spec->changed = (struct rootfs_changed){
+			take_ptr(changed), data_bytes / EXT4_BLOCK_BYTES};
+	}
 	if (r < 0)
 		return err_wrap(e, r, "dm-verity");
 

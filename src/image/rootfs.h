@@ -18,6 +18,12 @@
 #define ROOTFS_IMAGE "rootfs.img"
 #define ROOTFS_FILES "rootfs.files"
 
+/* Blocks of the file system, of 4096 bytes, that are not those of the previous image. */
+struct rootfs_changed {
+	uint8_t *bits;   /* the lowest first; the caller's to free */
+	uint64_t blocks; /* 0: not compared */
+};
+
 struct rootfs_spec {
 	const char *tree; /* folder */
 	struct tree
@@ -33,7 +39,8 @@ struct rootfs_spec {
 	 * out of that one's.
 	 */
 	bool is_update;
-	const struct files *known; /* of previous; NULL: every file is read */
+	struct rootfs_changed *changed; /* filled then, or NULL */
+	const struct files *known;      /* of previous; NULL: every file is read */
 	/* Whether a file is certainly the one of known. */
 	bool (*is_known)(void *ctx, const struct tree_entry *en);
 	void *ctx;

@@ -355,7 +355,8 @@ static bool is_untouched(void *ctx, const struct tree_entry *en)
 		was->mode == en->mode && was->size_bytes == en->size_bytes;
 }
 
-static int make_rootfs(struct derive *d, const struct derive_change *change, struct err *e)
+static int make_rootfs(struct derive *d, const struct derive_change *change,
+	struct rootfs_changed *changed, struct err *e)
 {
 	uint64_t size = 0, kept, fresh;
 	autoptr(files) known = NULL;
@@ -367,6 +368,7 @@ static int make_rootfs(struct derive *d, const struct derive_change *change, str
 		.source_date = d->manifest.source_date,
 		.folder = d->work,
 		.is_update = true,
+		.changed = changed,
 		.is_known = is_untouched,
 		.ctx = d};
 	int r = ext4_size(image_rootfs(d->plain), &size, e);
@@ -385,12 +387,30 @@ static int make_rootfs(struct derive *d, const struct derive_change *change, str
 	return rootfs_make(&spec, &kept, &fresh, d->progress, e);
 }
 
+/* Of the liveimg's blocks, those that lie in what was compared already. */
+static uint64_t take_compared(const struct rootfs_changed *changed, uint8_t *same)
+{
+	uint64_t step = COMPARE_BYTES / EXT4_BLOCK_BYTES, i = 0;
+
+	for (; (i + 1) * step <= changed->blocks; i++) {
+		bool differs = false;
+
+		for (uint64_t k = i * step; k < (i + 1) * step; k++)
+			differs |= changed->bits[k / 8] >> k % 8 & 1;
+		if (!differs)
+			same[i / 8] |= (uint8_t)(1 << i % 8);
+	}
+	return i;
+}
+
 /* Which blocks of the new file system image are those of the old one. */
-static int compare_rootfs(struct source *a, struct source *b, uint8_t *same, struct err *e)
+static int compare_rootfs(struct source *a, struct source *b, const struct rootfs_changed *changed,
+	uint8_t *same, struct err *e)
 {
 	autofree char *x = xcalloc(1, COMPARE_BYTES), *y = xcalloc(1, COMPARE_BYTES);
+	uint64_t i = take_compared(changed, same);
 
-	for (uint64_t off = 0, i = 0; off < a->size_bytes && off < b->size_bytes;
+	for (uint64_t off = i * COMPARE_BYTES; off < a->size_bytes && off < b->size_bytes;
 		off += COMPARE_BYTES, i++) {
 		size_t n = (size_t)MIN(COMPARE_BYTES, a->size_bytes - off);
 		int r;
@@ -432,8 +452,8 @@ static int make_liveimg(struct derive *d, const struct derive_change *change,
 	return unlink(index) < 0 ? err_errno(e, "'%s'", index) : 0;
 }
 
-static int make_live(
-	struct derive *d, const struct derive_change *change, const char *folder, struct err *e)
+static int make_live(struct derive *d, const struct derive_change *change,
+	const struct rootfs_changed *changed, const char *folder, struct err *e)
 {
 	autofree char *path = xasprintf("%s/" ROOTFS_IMAGE, d->work);
 	autoptr(source) rootfs = NULL;
@@ -449,7 +469,7 @@ static int make_live(
 		.same = same,
 		.count = count};
 	bool fits = image_squashfs(d->image)->block_bytes == COMPARE_BYTES;
-	r = fits ? compare_rootfs(old, rootfs, same, e) : 0;
+	r = fits ? compare_rootfs(old, rootfs, changed, same, e) : 0;
 	return r == 0 ? make_liveimg(d, change, fits ? &keep : NULL, folder, e) : r;
 }
 
@@ -489,17 +509,29 @@ static int add_origin(struct derive *d, const struct derive_change *change, cons
 	return r;
 }
 
+static int make_image(
+	struct derive *d, const struct derive_change *change, const char *folder, struct err *e)
+{
+	struct rootfs_changed changed = {0};
+	int r;
+
+	if (image_kind(d->image) == IMAGE_FLAT)
+		return make_liveimg(d, change, NULL, folder, e);
+	r = make_rootfs(d, change, &changed, e);
+	if (r == 0)
+		r = make_live(d, change, &changed, folder, e);
+	free(changed.bits);
+	return r;
+}
+
 static int make_files(
 	struct derive *d, const struct derive_change *change, const char *folder, struct err *e)
 {
 	autofree char *stem = xasprintf("%s/%s-%s", folder, d->manifest.name, change->version);
 	autofree char *path = xasprintf("%s" LIVEIMG_SUFFIX, stem);
 	autoptr(image) after = NULL;
-	int r = image_kind(d->image) == IMAGE_FLAT ? make_liveimg(d, change, NULL, folder, e)
-						   : make_rootfs(d, change, e);
+	int r = make_image(d, change, folder, e);
 
-	if (r == 0 && image_kind(d->image) != IMAGE_FLAT)
-		r = make_live(d, change, folder, e);
 	if (r == 0)
 		r = image_open(path, &after, e);
 	return r == 0 ? add_origin(d, change, stem, after, e) : r;
