@@ -11,7 +11,7 @@ done
 [ "$(id -u)" -eq 0 ] || { echo "skipped: needs root to run scripts in a tree"; exit 77; }
 cd "$work"
 mkdir tmp
-export TMPDIR=$work/tmp
+export TMPDIR="$work/tmp"
 arch=$(dpkg --print-architecture)
 
 # --- An image: programs of this machine with their libraries.

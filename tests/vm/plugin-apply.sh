@@ -6,7 +6,7 @@
 requires_root
 cd "$work"
 mkdir tmp
-export TMPDIR=$work/tmp
+export TMPDIR="$work/tmp"
 repo="http://deb.debian.org/debian --suite=trixie"
 
 build
