@@ -146,6 +146,7 @@ void take_back(struct site *s, const struct journal *j)
 
 	interrupt_defer();
 	bool all = done(boot_entry_remove(s->boot_fd, j->to, &e), j->to, &e);
+	/* The youngest first: after a power cut LVM may not have noted it yet, see pool_settle(). */
 	all = remove_volume(s, merge) && all;
 	all = remove_volume(s, j->to) && all;
 	if (j->new_base)
@@ -166,7 +167,6 @@ int drop_staged(struct site *s, const char *keep_base, struct err *e)
 	if (keep_base && str_eq(j.base, keep_base))
 		j.new_base = false;
 	log_warning("layer '%s', which was staged, is removed", j.to);
-	site_settle_pool(s);
 	take_back(s, &j);
 	return site_refresh(s, e);
 }

@@ -222,6 +222,15 @@ static bool removes_volumes(const struct mend_plan *plan)
 	return false;
 }
 
+/* What was cut off may have been a change of the pool. */
+static void settle_pool(const struct site *s)
+{
+	struct err e = {0};
+
+	if (pool_settle(s->vg->name, s->pool->name, &e) < 0)
+		log_warning("%s", e.msg);
+}
+
 int mend_carry_out(struct site *s, const struct mend_plan *plan, struct strv *done, struct err *e)
 {
 	const bool was_killed = base_view_drop_leftovers();
@@ -229,7 +238,7 @@ int mend_carry_out(struct site *s, const struct mend_plan *plan, struct strv *do
 	if (was_killed)
 		rest_bases(s);
 	if (removes_volumes(plan))
-		site_settle_pool(s);
+		settle_pool(s);
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct mend_action *a = &plan->items[i];
 		autofree char *text = mend_action_text(a);

@@ -266,14 +266,6 @@ static void mend_pool(const struct site *s)
 		log_warning("%s", e.msg);
 }
 
-void site_settle_pool(const struct site *s)
-{
-	struct err e = {0};
-
-	if (pool_settle(s->vg->name, s->pool->name, &e) < 0)
-		log_warning("%s", e.msg);
-}
-
 static int open_all(bool look, struct site *s, struct err *e)
 {
 	int r = find_running(look, &s->layer, e);

@@ -43,11 +43,6 @@ void site_fini(struct site *s);
 int site_open(bool look, struct site *out, struct err *e) MUST_CHECK;
 /* Ask lvm and /boot again, after changes. */
 int site_refresh(struct site *s, struct err *e) MUST_CHECK;
-/*
- * Before the first volume is removed: what was cut off may have been a change of the pool, see
- * pool_settle().  What cannot be done is a warning.
- */
-void site_settle_pool(const struct site *s);
 /* The entry's root hash, 32 bytes; -EBADMSG: the entry has none. */
 int site_root_hash(const struct site *s, const char *layer, uint8_t out[32], struct err *e)
 	MUST_CHECK;
