@@ -11,14 +11,13 @@ NODE      := recipes/node.ks
 AS_ROOT   := $(if $(filter 0,$(shell id -u)),,sudo)
 BOOT_WAIT := 900
 
-.PHONY: all setup programs deb node-image image-install image-build check check-long lint format install clean help
+.PHONY: all setup programs deb node-image image-install image-build check lint format install clean help
 
 all: programs
 
 help:
 	@echo 'make image-install set up, build the node image and its ISO, install it in a VM, log in'
 	@echo 'make check         set up, run the tests'
-	@echo 'make check-long    the same and those that take the longest'
 	@echo 'make image-build   set up, build the node image, boot it live in a VM'
 	@echo 'make               compile the programs into $(BUILD)/'
 	@echo 'make deb           Debian packages and their repository in $(DEBS)/'
@@ -59,10 +58,6 @@ image-build: node-image
 check:
 	@scripts/setup all
 	@tests/run
-
-check-long:
-	@scripts/setup all
-	@tests/run --long
 
 lint:
 	@scripts/setup build test

@@ -23,20 +23,11 @@ build() {
 		-o "$work/image" "$@" >"$work/out" 2>"$work/err" || fail "build: $(tail -3 "$work/err")"
 }
 
-# installed_node [--uefi] DISK OPTION...: a raw disk with that image installed by
-# tests/vm/install-test.ks, and for UEFI its variables beside it.
+# installed_node DISK: a raw disk with that image installed by tests/vm/install-test.ks.
 # Installing takes minutes: it is done once for the same image, and kept beside the image cache.
 installed_node() {
-	node_firmware=
 	node_folder=$cache/installed
-	if [ "$1" = --uefi ]; then
-		node_firmware=$1
-		node_folder=$node_folder-uefi
-		shift
-	fi
-	node_disk=$1
-	shift
-	build --compression=zstd:3 "$@"
+	build --compression=zstd:3
 	node_image=$(cat "$work/out")
 	node_ks=$source_dir/tests/vm/install-test.ks
 	node_kept=$node_folder/$(cat "${node_image%.squashfs.img}.manifest.json" "$node_ks" |
@@ -47,17 +38,13 @@ installed_node() {
 		[ ! -e "$node_kept" ] || exit 0
 		find "$node_folder" -name '*.raw*' -delete
 		make_disk "$node_kept.new" 12G
-		# shellcheck disable=SC2086 # one option or none
 		TMPDIR=$work "$bedplate" vm install -q "$node_image" --disk="$node_kept.new" --yes \
-			$node_firmware --kickstart="$node_ks" --network=none --timeout=3000 \
+			--kickstart="$node_ks" --network=none --timeout=3000 \
 			--serial="$work/console" >"$work/out" 2>"$work/err" ||
 			fail "install: $(cat "$work/err")"
-		[ -z "$node_firmware" ] ||
-			mv "$node_kept.new.uefi-vars.fd" "$node_kept.uefi-vars.fd"
 		mv "$node_kept.new" "$node_kept"
 	) 9>"$node_folder.lock" || exit 1
-	cp --sparse=always "$node_kept" "$node_disk"
-	[ -z "$node_firmware" ] || cp "$node_kept.uefi-vars.fd" "$node_disk.uefi-vars.fd"
+	cp --sparse=always "$node_kept" "$1"
 }
 
 # json FILE FILTER: one value out of a JSON file.

@@ -1,13 +1,15 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Three upgrades in a row of a node with UEFI: from a medium with Upgrade chosen in its menu, with a
-# package that apt installs once the image in it is trusted, and from an ISO on a disk.  Each is tried
-# and found good, what the administrator changed stays, what is older than the image before goes.
+# From an image onto a disk with UEFI and Secure Boot: installer and node run with it, and the same disk
+# boots with UEFI firmware that knows nothing of the install.
+# Then three upgrades in a row: from a medium with Upgrade chosen in its menu, with a package that apt
+# installs once the image in it is trusted, and from an ISO on a disk.  Each is tried and found good, what
+# the administrator changed stays, what is older than the image before goes.
 # shellcheck disable=SC2016 # what is in single quotes is for the machine's shell
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 requires_root
-requires test -e /usr/share/OVMF/OVMF_VARS_4M.fd
+requires test -e /usr/share/OVMF/OVMF_VARS_4M.ms.fd
 boot_seconds=3600
 
 recipe_of() {
@@ -33,10 +35,26 @@ build_next() {
 	image=$(cat "$work/out")
 }
 
+# The installer tells us what it was started by.
+cat "$source_dir/tests/vm/install-test.ks" - >"$work/ks.cfg" <<'END'
+%pre
+for variable in /sys/firmware/efi/efivars/SecureBoot-*; do
+	echo "<1>test-secure""boot $(od -An -tu1 -j4 "$variable")" >/dev/kmsg
+done
+%end
+END
+
 disk=$work/node.raw
 recipe_of 1
-installed_node --uefi "$disk"
-image=$node_image
+build --compression=zstd:3
+image=$(cat "$work/out")
+TMPDIR=$work "$bedplate" vm install -q "$image" --disk="$disk" --size=12G --secure-boot \
+	--kickstart="$work/ks.cfg" --network=none --timeout=$boot_seconds --serial="$work/console" \
+	>"$work/out" 2>"$work/err" || fail "vm install: $(cat "$work/err")"
+is "$(cat "$work/out")" "installed minimal-test-1 on $disk" "verdict"
+grep -aq 'test-secureboot *1' "$work/console" || fail "the installer ran without Secure Boot"
+[ -s "$disk.secure-boot-vars.fd" ] || fail "no variables beside the disk"
+
 openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=vendor -days 2 \
 	-keyout "$work/key.pem" -out "$work/cert.pem" 2>"$work/err" || fail "$(cat "$work/err")"
 build_next 2
@@ -84,9 +102,13 @@ carries() {
 }
 
 # Version 1, with what an administrator does.
-vm_start --uefi --network=none "$disk"
+vm_start --secure-boot --network=none "$disk"
 vm_login
 vm_all_up
+vm 'od -An -tu1 -j4 /sys/firmware/efi/efivars/SecureBoot-*'
+grep -q '^ *1$' "$work/said" || fail "the node runs without Secure Boot: $(cat "$work/said")"
+vm efibootmgr
+grep -qi 'bedplate' "$work/said" || fail "no boot entry: $(cat "$work/said")"
 vm 'hostnamectl set-hostname kept.test && echo administrator >/etc/motd && echo kept >/var/lib/kept'
 vm 'nmcli connection add type ethernet ifname test0 con-name kept autoconnect no \
 	ipv4.method manual ipv4.addresses 192.0.2.7/24'
