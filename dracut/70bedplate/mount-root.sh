@@ -155,9 +155,9 @@ check_pool() {
 			"Or $stateless_hint."
 }
 
-# A power cut while the commit of an upgrade checked the pool leaves reference counts that are too high:
-# blocks that nothing uses, see site.c.  thin_check calls that an error, and LVM refuses the pool.  With
-# what is really damaged this fails as well.
+# A power cut while somebody gives up a snapshot of the pool's metadata leaves reference counts that are
+# too high: blocks that nothing uses, see site.c.  thin_check calls that an error, and LVM refuses the pool.
+# With what is really damaged this fails as well.
 activate_leniently() {
 	case $(cat $run/output) in
 	*"Check of pool "*" failed (status:1)"*) ;;

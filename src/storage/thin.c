@@ -8,6 +8,7 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "storage/pool-metadata.h"
 
 #define SETTLE_NAME          "bedplate.settle"
 #define SECTOR_BYTES         512
@@ -106,7 +107,6 @@ static int parse_status(const struct strv *words, struct pool_room *out, struct 
 struct pool_device {
 	char *name;
 	uint64_t chunk_bytes;
-	bool held; /* a snapshot of its metadata is */
 };
 
 static void pool_device_fini(struct pool_device *d)
@@ -148,7 +148,7 @@ static int find_device(const char *vg, const char *pool, struct pool_device *out
 	return err_set(e, own.code, "%s", own.msg);
 }
 
-static int read_room(struct pool_device *d, struct pool_room *out, struct err *e)
+static int read_room(const struct pool_device *d, struct pool_room *out, struct err *e)
 {
 	struct pool_room room = {.chunk_bytes = d->chunk_bytes};
 	autostrv status = {0};
@@ -159,7 +159,6 @@ static int read_room(struct pool_device *d, struct pool_room *out, struct err *e
 	if (r < 0)
 		return r;
 	*out = room;
-	d->held = status.count > 6 && !str_eq(status.items[6], "-");
 	return 0;
 }
 
@@ -235,52 +234,14 @@ int pool_mend(const struct lvm_report *lvm, const struct lvm_lv *pool, struct er
 	return r < 0 ? err_wrap(e, r, "thin pool '%s/%s'", pool->vg, pool->name) : r;
 }
 
-static int release(const char *device, struct err *e)
-{
-	interrupt_defer();
-	int r = send(device, "release_metadata_snap", e);
-	interrupt_resume();
-	return r;
-}
-
-/* -m is what all versions of it understand: the long name has changed. */
-static int check_snapshot(const char *metadata, struct err *e)
-{
-	struct err own = {0};
-	autocmd c = {0};
-
-	cmd_add(&c, "thin_check", "-m", metadata, NULL);
-	int r = cmd_run(&c, &own);
-	if (r == -EPROTO)
-		return err_set(e, EBADMSG, "its metadata is damaged: %s", own.msg);
-	return r < 0 ? err_set(e, own.code, "%s", own.msg) : 0;
-}
-
-static int verify(struct pool_device *d, const char *metadata, struct err *e)
+static int verify(const struct pool_device *d, const char *metadata, struct err *e)
 {
 	struct pool_room room;
-	struct err own = {0};
 	int r = read_room(d, &room, e);
 
-	if (r < 0)
-		return r;
-	if (room.failed || room.needs_check)
-		return err_set(e, EBADMSG, "the kernel has found its metadata damaged");
-	/* A power cut keeps it, and there is only one. */
-	if (d->held) {
-		log_warning("%s: releasing a metadata snapshot that was left behind", d->name);
-		r = release(d->name, e);
-	}
-	if (r == 0)
-		r = send(d->name, "reserve_metadata_snap", e);
-	if (r < 0)
-		return r;
-	r = check_snapshot(metadata, e);
-	if (release(d->name, &own) < 0) {
-		log_warning("%s: %s", d->name, own.msg);
-		r = r == 0 ? err_set(e, own.code, "%s", own.msg) : r;
-	}
-	return r;
+	if (r == 0 && (room.failed || room.needs_check))
+		r = err_set(e, EBADMSG, "the kernel has found its metadata damaged");
+	return r == 0 ? pool_metadata_check(metadata, e) : r;
 }
 
 int pool_verify(const char *vg, const char *pool, struct err *e)

@@ -25,7 +25,7 @@ struct pool_room {
 
 /* The pool has to be active.  -ENOENT: there is none. */
 int pool_room(const char *vg, const char *pool, struct pool_room *out, struct err *e) MUST_CHECK;
-/* thin_check over a snapshot of the pool's metadata while it is in use.  -EBADMSG: it is damaged. */
+/* While it is in use: pool_metadata_check(), and its errors; -EBADMSG also for what the kernel has found. */
 int pool_verify(const char *vg, const char *pool, struct err *e) MUST_CHECK;
 /*
  * The pool makes a volume and then counts the transaction, in two writes of its metadata.  Cut off in

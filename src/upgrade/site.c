@@ -227,11 +227,9 @@ static int choose_layer(struct site *s, struct err *e)
 }
 
 /*
- * pool_verify() holds a snapshot of the metadata while it is checked.  device-mapper raises reference
- * counts in one commit and names the snapshot in the next: a power cut in between leaves counts that are
- * too high.  That harms nothing, but thin_check calls it an error and LVM refuses the pool.  Suspending
- * the pool to copy its metadata would leave nothing behind, and stop the running root for good when
- * we are killed in between; so what is left behind is let pass, and nothing else is.
+ * A power cut while somebody gives up a snapshot of the pool's metadata leaves reference counts that are
+ * too high.  That harms nothing, but thin_check calls it an error and LVM refuses the pool.  It is let pass,
+ * and nothing else is.
  */
 #define LENIENT_CHECK                                                                              \
 	"--config=" LVM_CONFIG "global{thin_check_options=[\"-q\",\"--ignore-non-fatal-errors\"]}"

@@ -3,7 +3,7 @@
 """leak-counts.py DEVICE SECTOR: the metadata snapshot of the thin pool whose metadata starts there is
 forgotten, and the reference counts that it raised stay.
 
-This is what a power cut between the two commits of reserve_metadata_snap leaves.
+This is what a power cut in the middle of release_metadata_snap leaves.
 """
 import struct
 import sys

@@ -210,7 +210,7 @@ damaged "base 'node/n-1' cannot be activated: " \
 	"$metadata; lvm vgchange -q -an
 	dd if=/dev/zero of=/dev/ubda bs=4k seek=\$((at / 8 + 1)) count=200 conv=notrunc,fsync status=none"
 
-# The power failed while the commit of an upgrade checked the pool.
+# The power failed while somebody gave up a snapshot of the metadata.
 cp --sparse=always "$work/pristine" "$work/node"
 cp "$lab/leak-counts.py" "$work"
 run <<END

@@ -103,21 +103,37 @@ for name in base-1 base-2 base-3 var var.base-1+1 none; do
 done
 [ "$(lvm lvs -q --noheadings -o lv_name no-de | sort | xargs)" = 'base-4 guest p-0 plain' ]
 
-# Metadata: well, also with a snapshot of it that was left behind, and nothing stays reserved.
+# Metadata: well, also with a snapshot of it that somebody has, and nothing of ours stays.
 held() {
 	dmsetup status no--de-p--0-tpool | cut -d' ' -f7
 }
 "$LAB_DRIVER" verify no-de p-0
 [ "$(held)" = - ]
 dmsetup message no--de-p--0-tpool 0 reserve_metadata_snap
-[ "$(held)" != - ]
 "$LAB_DRIVER" verify no-de p-0
-[ "$(held)" = - ]
+[ "$(held)" != - ]
+dmsetup create bedplate-pool-check --readonly --table "0 8 linear /dev/mapper/no--de-p--0_tmeta 0"
+"$LAB_DRIVER" verify no-de p-0
+[ ! -e /dev/mapper/bedplate-pool-check ]
 refused 2 'no-de/none' verify no-de none
+
+# While it changes all the time.
+(
+	while [ ! -e /run/enough ]; do
+		lvm lvcreate -q -y -V 4m -T no-de/p-0 -n busy
+		dd if=/dev/urandom of=/dev/no-de/busy bs=64k oflag=sync status=none || :
+		lvm lvremove -q -y no-de/busy
+	done
+) >/dev/null 2>&1 &
+for _ in 1 2 3 4 5; do
+	"$LAB_DRIVER" verify no-de p-0
+done
+touch /run/enough
+wait
 
 # Damaged: the blocks behind the superblock, while the kernel has its own idea of them.
 dd if=/dev/urandom of=/dev/mapper/no--de-p--0_tmeta bs=4096 seek=1 count=200 conv=fsync,notrunc \
 	status=none
 refused 74 'its metadata is damaged' verify no-de p-0
-[ "$(held)" = - ]
+[ ! -e /dev/mapper/bedplate-pool-check ]
 END

@@ -420,7 +420,7 @@ for now in 2050-02-03 2010-02-03; do
 done
 END
 
-# The power failed while the commit checked the pool: counts that are too high are let pass, damage is not.
+# The power failed while somebody gave up a snapshot of the metadata: counts that are too high are let pass, damage is not.
 cp --sparse=always "$work/pristine" "$work/disk"
 in_guest --disk="$work/disk" --memory=512 <<'END'
 . "$LAB_WORK/faults-lib"
