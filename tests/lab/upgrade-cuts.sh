@@ -12,7 +12,7 @@ requires command -v debugfs
 # shellcheck source=image.sh
 . "$lab/image.sh"
 LAB_REPLAY=$LAB_DRIVER
-LAB_CUTS=${LAB_CUTS:-40}
+LAB_CUTS=${LAB_CUTS:-12}
 export LAB_REPLAY LAB_CUTS
 
 # next_image FOLDER VERSION: out of $tree.

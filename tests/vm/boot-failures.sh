@@ -30,13 +30,22 @@ file=/run/bedplate/base/usr/lib/systemd/systemd
 filefrag -b4096 -v "$file" | sed -n 's/^ *0: *[0-9]*\.\. *[0-9]*: *\([0-9]*\).*/block \1/p'
 END
 as_disk "$work/menu.sh" "$work/menu.raw"
+# The base is written to below dm-verity; then the power goes, as nothing would run any more.
+base=/dev/bedplate/${layer%+*}
+# damage FIRST-BLOCK COUNT
+damage() {
+	vm dd if=/dev/urandom of="$base" bs=4096 "count=$2" "seek=$1" oflag=direct conv=fsync
+	vm_kill
+}
+
+# As much as its error correction mends.
 vm_start --network=none --disk="$work/menu.raw" "$disk"
 vm_login
-vm sh /dev/vdb
+vm 'sh /dev/vdb && sync'
 block=$(sed -n 's/^block //p' "$work/said")
 [ -n "$block" ] || fail "no block of systemd: $(cat "$work/said")"
-vm_type 'poweroff\n'
-vm_end
+vm lvchange -q -prw "${base#/dev/}"
+damage "$block" 512
 
 # GRUB's environment block, found and overwritten in place as GRUB itself does.
 boot_start=$(sfdisk -J "$disk" |
@@ -65,35 +74,15 @@ refused() {
 	vm_kill
 }
 
-set_default stateless
-vm_start --network=none --snapshot "$disk"
-vm_login
-vm 'findmnt -no FSTYPE /run/bedplate/layer'
-is "$(cat "$work/said")" tmpfs "upper half of a stateless node"
-vm_all_up
-vm_type 'poweroff\n'
-vm_end
-
 refused wrong-hash "base 'bedplate/${layer%+*}' does not have the root hash"
 refused missing-layer "layer '${layer}2' is missing"
 
-# The base is written to below dm-verity; then the power goes, as nothing would run any more.
-base=/dev/bedplate/${layer%+*}
-# damage FIRST-BLOCK COUNT
-damage() {
-	vm dd if=/dev/urandom of="$base" bs=4096 "count=$2" "seek=$1" oflag=direct conv=fsync
-	vm_kill
-}
-
-# As much as its error correction mends.
-set_default "$layer"
-vm_start --network=none "$disk"
-vm_login
-vm lvchange -q -prw "${base#/dev/}"
-damage "$block" 512
+set_default stateless
 vm_start --network=none "$disk"
 vm_await 'verity-fec: '
 vm_login
+vm 'findmnt -no FSTYPE /run/bedplate/layer'
+is "$(cat "$work/said")" tmpfs "upper half of a stateless node"
 vm_all_up
 
 # And more.
