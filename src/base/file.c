@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -204,6 +205,19 @@ int file_make_folder(const char *path, unsigned mode, struct err *e)
 		return err_errno(e, "creating folder '%s'", path);
 	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
 		return err_set(e, ENOTDIR, "'%s' is not a folder", path);
+	return 0;
+}
+
+int file_make_temporary(const char *parent, const char *name, char **out, struct err *e)
+{
+	const char *tmp = getenv("TMPDIR");
+
+	if (!parent)
+		parent = tmp && *tmp ? tmp : "/var/tmp";
+	autofree char *folder = xasprintf("%s/%s.XXXXXX", parent, name);
+	if (!mkdtemp(folder))
+		return err_errno(e, "creating a folder in '%s'", parent);
+	*out = take_ptr(folder);
 	return 0;
 }
 

@@ -39,6 +39,12 @@ int file_make_folder_in_root(int root_fd, const char *path, struct err *e) MUST_
 /* mkdir -p. */
 int file_make_folder(const char *path, unsigned mode, struct err *e) MUST_CHECK;
 
+/*
+ * A new folder PARENT/NAME.XXXXXX that only we may enter; parent NULL: TMPDIR, or /var/tmp, as what goes
+ * there is large.  The caller frees *out and removes the folder.
+ */
+int file_make_temporary(const char *parent, const char *name, char **out, struct err *e) MUST_CHECK;
+
 /* rm -rf on one file system: a mount point below is an error.  A missing path is fine. */
 int file_remove_tree(const char *path, struct err *e) MUST_CHECK;
 

@@ -19,6 +19,15 @@ json_t *json_text(const char *s)
 	return json_string(copy);
 }
 
+json_t *json_texts(const struct strv *v)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < v->count; i++)
+		json_array_append_new(a, json_text(v->items[i]));
+	return a;
+}
+
 char *json_format(const json_t *j)
 {
 	autofree char *body = json_dumps(j, JSON_SORT_KEYS | JSON_INDENT(2));

@@ -5,9 +5,11 @@
 #include <jansson.h>
 
 #include "base/macro.h"
+#include "base/str.h"
 
 /* A string; null for NULL.  In text that is not UTF-8 each byte past ASCII becomes a '?'. */
 json_t *json_text(const char *s) MUST_CHECK;
+json_t *json_texts(const struct strv *v) MUST_CHECK;
 
 /* Canonical text: sorted keys, two blanks a level, a newline at the end.  The caller frees it. */
 char *json_format(const json_t *j) MUST_CHECK;

@@ -21,6 +21,17 @@ struct scan_ctx {
 	int root_fd;
 };
 
+bool xattrs_equal(const struct xattr *a, size_t a_count, const struct xattr *b, size_t b_count)
+{
+	if (a_count != b_count)
+		return false;
+	for (size_t i = 0; i < a_count; i++)
+		if (!str_eq(a[i].name, b[i].name) || a[i].len != b[i].len ||
+			memcmp(a[i].value, b[i].value, a[i].len) != 0)
+			return false;
+	return true;
+}
+
 struct tree *tree_new(const struct tree_ops *ops, void *ctx)
 {
 	struct tree *t = xcalloc(1, sizeof(*t));

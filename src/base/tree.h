@@ -21,6 +21,9 @@ struct xattr {
 	size_t len;
 };
 
+/* In the same order, as tree_scan() and the others that fill them have them. */
+bool xattrs_equal(const struct xattr *a, size_t a_count, const struct xattr *b, size_t b_count);
+
 struct tree_entry {
 	char *path;    /* without a leading '/'; "" is the root */
 	char *target;  /* of a symbolic link */

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdio.h>
-
-#include "base/json.h"
 #include "base/str.h"
+#include "cli/checks.h"
 #include "cli/commands.h"
 #include "image/verify.h"
 
@@ -21,36 +19,20 @@ static const struct cli_opt opts[] = {
 	{0, "json", NULL, "print the checks as JSON", OPT_FLAG, offsetof(struct options, json)},
 };
 
-static void print_passed(void *ctx UNUSED, const char *what)
-{
-	autofree char *safe = str_printable(what);
-
-	printf("ok  %s\n", safe);
-	fflush(stdout);
-}
-
-static void collect(void *ctx, const char *what)
-{
-	json_array_append_new(ctx, json_text(what));
-}
-
 static int run(const void *parsed, char *const args[], struct progress *p, struct err *e)
 {
 	const struct options *o = parsed;
-	json_t *checks = json_array();
+	struct checks checks = checks_begin(o->json);
 	const struct image_verify_spec spec = {
 		.path = args[0],
 		.trust = o->trust,
 		.unsigned_ok = o->unsigned_ok,
-		.passed = o->json ? collect : print_passed,
-		.ctx = checks,
+		.passed = checks.passed,
+		.ctx = checks.ctx,
 	};
 	int r = image_verify(&spec, p, e);
 
-	if (o->json)
-		json_print(json_pack("{s:b,s:O,s:o}", "ok", r == 0, "passed", checks, "error",
-			r == 0 ? json_null() : json_text(e->msg)));
-	json_decref(checks);
+	checks_end(&checks, o->json, r, e);
 	return r;
 }
 

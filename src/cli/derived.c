@@ -25,16 +25,13 @@ void derived_input_fini(struct derived_input *in)
 int derived_input_open(
 	const char *path, struct derived_input *out, struct progress *p, struct err *e)
 {
-	const char *tmp = getenv("TMPDIR");
-
 	out->image = path;
 	if (!media_is_iso(path))
 		return 0;
-	autofree char *folder = xasprintf("%s/bedplate-iso.XXXXXX", tmp && *tmp ? tmp : "/var/tmp");
-	if (!mkdtemp(folder))
-		return err_errno(e, "'%s'", folder);
-	out->folder = take_ptr(folder);
-	int r = media_read_iso(path, out->folder, &out->iso, p, e);
+	int r = file_make_temporary(NULL, "bedplate-iso", &out->folder, e);
+	if (r < 0)
+		return r;
+	r = media_read_iso(path, out->folder, &out->iso, p, e);
 	out->image = out->iso.image;
 	return r;
 }

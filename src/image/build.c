@@ -23,6 +23,7 @@
 #include "image/packages.h"
 #include "image/recipe.h"
 #include "image/rootfs.h"
+#include "image/sign.h"
 #include "image/stage.h"
 #include "sys/chroot.h"
 
@@ -256,12 +257,10 @@ static int liveimg_stage(struct build *b, struct err *e)
 
 static int check_spec(const struct build_spec *spec, struct err *e)
 {
-	if (!spec->sign_key != !spec->sign_cert)
-		return err_set(e, EINVAL, "a signature needs both a key and its certificate");
-	if (spec->sign_key && access(spec->sign_key, R_OK) < 0)
-		return err_errno(e, "'%s'", spec->sign_key);
-	if (spec->sign_cert && access(spec->sign_cert, R_OK) < 0)
-		return err_errno(e, "'%s'", spec->sign_cert);
+	int r = sign_check_files(spec->sign_key, spec->sign_cert, e);
+
+	if (r < 0)
+		return r;
 	if (spec->flat && spec->previous)
 		return err_set(
 			e, EINVAL, "only an ext4 image can keep the layout of a previous one");

@@ -107,17 +107,8 @@ static bool same_content(const struct files_entry *a, const struct files_entry *
 /* Times are left out: a rebuild at another date is no change. */
 static bool same_metadata(const struct files_entry *a, const struct files_entry *b)
 {
-	if (a->mode != b->mode || a->uid != b->uid || a->gid != b->gid ||
-		a->xattr_count != b->xattr_count)
-		return false;
-	for (size_t i = 0; i < a->xattr_count; i++) {
-		const struct xattr *x = &a->xattrs[i], *y = &b->xattrs[i];
-
-		if (!str_eq(x->name, y->name) || x->len != y->len ||
-			memcmp(x->value, y->value, x->len) != 0)
-			return false;
-	}
-	return true;
+	return a->mode == b->mode && a->uid == b->uid && a->gid == b->gid &&
+		xattrs_equal(a->xattrs, a->xattr_count, b->xattrs, b->xattr_count);
 }
 
 /* What is in one list only, by content, to find what was moved. */

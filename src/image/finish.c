@@ -8,6 +8,7 @@
 
 #include "base/cmd.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "base/xalloc.h"
 #include "image/carrier.h"
 #include "image/embedded.h"
@@ -19,15 +20,6 @@
 #define FACTORY_VAR     "/usr/share/factory/var"
 #define SSH_KEYS_UNIT   "bedplate-ssh-keys.service"
 
-static json_t *names(const struct strv *v)
-{
-	json_t *a = json_array();
-
-	for (size_t i = 0; i < v->count; i++)
-		json_array_append_new(a, json_string(v->items[i]));
-	return a;
-}
-
 /* nodectl info reads this; the manifest beside the image has the rest. */
 static int write_image_json(int root_fd, const struct finish_params *params, struct err *e)
 {
@@ -36,7 +28,7 @@ static int write_image_json(int root_fd, const struct finish_params *params, str
 		"version", params->image_version, "arch", arch, "recipe", params->recipe,
 		"built_with", params->built_with, "source_date", (json_int_t)params->source_date);
 	if (json && params->plugins && params->plugins->count > 0)
-		json_object_set_new(json, "plugins", names(params->plugins));
+		json_object_set_new(json, "plugins", json_texts(params->plugins));
 	if (json && params->edited)
 		json_object_set_new(json, "edited", json_true());
 	char *text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/xalloc.h"
@@ -147,6 +148,17 @@ int sign_data(const void *data, size_t len, const char *key_path, const char *ce
 	if (!CMS_final(cms, in, NULL, flags))
 		return ssl_error(e, EPROTO, "signing");
 	return encode(cms, out, out_len, e);
+}
+
+int sign_check_files(const char *key_path, const char *cert_path, struct err *e)
+{
+	if (!key_path != !cert_path)
+		return err_set(e, EINVAL, "a signature needs both a key and its certificate");
+	if (key_path && access(key_path, R_OK) < 0)
+		return err_errno(e, "'%s'", key_path);
+	if (cert_path && access(cert_path, R_OK) < 0)
+		return err_errno(e, "'%s'", cert_path);
+	return 0;
 }
 
 int sign_file(const char *path, const char *key_path, const char *cert_path, struct err *e)

@@ -18,6 +18,8 @@
 /* Signature of data with a key and its certificate, both PEM files.  The caller frees *out. */
 int sign_data(const void *data, size_t len, const char *key_path, const char *cert_path, char **out,
 	size_t *out_len, struct err *e) MUST_CHECK;
+/* Before long work: both or neither of them are given, and can be read. */
+int sign_check_files(const char *key_path, const char *cert_path, struct err *e) MUST_CHECK;
 /* path's signature into PATH.sig, replaced atomically. */
 int sign_file(const char *path, const char *key_path, const char *cert_path, struct err *e)
 	MUST_CHECK;

@@ -147,14 +147,10 @@ static int check_kickstart(const char *path, struct err *e)
 
 static int make_folder(struct media *m, const char *parent, struct err *e)
 {
-	const char *tmp = getenv("TMPDIR");
+	int r = file_make_temporary(parent, ".bedplate-media", &m->folder, e);
 
-	if (!parent)
-		parent = tmp && *tmp ? tmp : "/var/tmp";
-	autofree char *folder = xasprintf("%s/.bedplate-media.XXXXXX", parent);
-	if (!mkdtemp(folder))
-		return err_errno(e, "creating a folder in '%s'", parent);
-	m->folder = take_ptr(folder);
+	if (r < 0)
+		return r;
 	m->tree = xasprintf("%s/tree", m->folder);
 	return file_make_folder(m->tree, 0755, e);
 }

@@ -182,15 +182,6 @@ char *node_info_text(const struct node_state *s)
 	return strbuf_take(&b);
 }
 
-static json_t *text_list(const struct strv *v)
-{
-	json_t *a = json_array();
-
-	for (size_t i = 0; i < v->count; i++)
-		json_array_append_new(a, json_text(v->items[i]));
-	return a;
-}
-
 static json_t *trial_json(const struct node_state *s)
 {
 	const struct node_boot *boot = &s->boot;
@@ -295,7 +286,7 @@ json_t *node_info_json(const struct node_state *s)
 		"version", json_text(s->image.version), "arch", json_text(s->image.arch),
 		"source_date", (json_int_t)s->image.source_date);
 	if (s->image.plugins.count > 0)
-		json_object_set_new(image, "plugins", text_list(&s->image.plugins));
+		json_object_set_new(image, "plugins", json_texts(&s->image.plugins));
 	if (s->image.edited)
 		json_object_set_new(image, "edited", json_true());
 	json_t *out = json_pack("{s:i, s:o, s:s, s:o, s:o, s:o, s:I}", "schema", 1, "image", image,

@@ -124,16 +124,7 @@ static int take_original(
 
 static int make_work(struct verification *v, struct err *e)
 {
-	const char *tmp = getenv("TMPDIR");
-
-	if (v->work)
-		return 0;
-	autofree char *folder = xasprintf(
-		"%s/bedplate-verify.XXXXXX", tmp && *tmp ? tmp : "/var/tmp");
-	if (!mkdtemp(folder))
-		return err_errno(e, "'%s'", folder);
-	v->work = take_ptr(folder);
-	return 0;
+	return v->work ? 0 : file_make_temporary(NULL, "bedplate-verify", &v->work, e);
 }
 
 static int find_original(
@@ -204,25 +195,13 @@ static struct tree *names_of(const struct files *f)
 	return t;
 }
 
-static bool same_xattrs(const struct files_entry *a, const struct files_entry *b)
-{
-	if (a->xattr_count != b->xattr_count)
-		return false;
-	for (size_t i = 0; i < a->xattr_count; i++)
-		if (!str_eq(a->xattrs[i].name, b->xattrs[i].name) ||
-			a->xattrs[i].len != b->xattrs[i].len ||
-			memcmp(a->xattrs[i].value, b->xattrs[i].value, a->xattrs[i].len) != 0)
-			return false;
-	return true;
-}
-
 static bool same_file(const struct files_entry *a, const struct files_entry *b)
 {
 	return a->mode == b->mode && a->uid == b->uid && a->gid == b->gid &&
 		a->size_bytes == b->size_bytes && a->dev_major == b->dev_major &&
 		a->dev_minor == b->dev_minor && memcmp(a->sha256, b->sha256, SHA256_BYTES) == 0 &&
 		!a->target == !b->target && (!a->target || str_eq(a->target, b->target)) &&
-		same_xattrs(a, b);
+		xattrs_equal(a->xattrs, a->xattr_count, b->xattrs, b->xattr_count);
 }
 
 static bool is_allowed(const struct verification *v, const struct files_entry *en, bool is_new)

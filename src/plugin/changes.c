@@ -35,26 +35,13 @@ static void add(struct changes *c, enum change_kind kind, const struct tree_entr
 	c->items[c->count++] = (struct change){.kind = kind, .en = en};
 }
 
-static bool same_xattrs(const struct tree_entry *a, const struct tree_entry *b)
-{
-	if (a->xattr_count != b->xattr_count)
-		return false;
-	for (size_t i = 0; i < a->xattr_count; i++) {
-		const struct xattr *x = &a->xattrs[i], *y = &b->xattrs[i];
-
-		if (!str_eq(x->name, y->name) || x->len != y->len ||
-			memcmp(x->value, y->value, x->len) != 0)
-			return false;
-	}
-	return true;
-}
-
 static bool same_attributes(const struct tree *x, const struct tree_entry *a, const struct tree *y,
 	const struct tree_entry *b)
 {
 	if (a->mode != b->mode || a->uid != b->uid || a->gid != b->gid ||
 		a->size_bytes != b->size_bytes || a->dev_major != b->dev_major ||
-		a->dev_minor != b->dev_minor || !same_xattrs(a, b))
+		a->dev_minor != b->dev_minor ||
+		!xattrs_equal(a->xattrs, a->xattr_count, b->xattrs, b->xattr_count))
 		return false;
 	if (S_ISLNK(a->mode) && !str_eq(a->target, b->target))
 		return false;

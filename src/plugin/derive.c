@@ -123,13 +123,10 @@ static int check_image(struct derive *d, struct err *e)
 
 static int make_work(struct derive *d, struct err *e)
 {
-	const char *tmp = getenv("TMPDIR");
-	autofree char *folder = xasprintf(
-		"%s/bedplate-plugin.XXXXXX", tmp && *tmp ? tmp : "/var/tmp");
+	int r = file_make_temporary(NULL, "bedplate-plugin", &d->work, e);
 
-	if (!mkdtemp(folder))
-		return err_errno(e, "'%s'", folder);
-	d->work = take_ptr(folder);
+	if (r < 0)
+		return r;
 	autofree char *log = xasprintf("%s/log", d->work);
 	d->log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	return d->log_fd < 0 ? err_errno(e, "'%s'", log) : 0;
@@ -137,12 +134,10 @@ static int make_work(struct derive *d, struct err *e)
 
 static int check_spec(const struct derive_spec *spec, struct err *e)
 {
-	if (!spec->sign_key != !spec->sign_cert)
-		return err_set(e, EINVAL, "a signature needs both a key and its certificate");
-	if (spec->sign_key && access(spec->sign_key, R_OK) < 0)
-		return err_errno(e, "'%s'", spec->sign_key);
-	if (spec->sign_cert && access(spec->sign_cert, R_OK) < 0)
-		return err_errno(e, "'%s'", spec->sign_cert);
+	int r = sign_check_files(spec->sign_key, spec->sign_cert, e);
+
+	if (r < 0)
+		return r;
 	if (geteuid() != 0)
 		return err_set(e, EPERM,
 			"changing an image needs root: it unpacks the image and runs scripts in it");

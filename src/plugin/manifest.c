@@ -110,15 +110,6 @@ static void put(json_t *o, const char *key, json_t *value)
 	json_object_set_new(o, key, value);
 }
 
-static json_t *format_list(const struct strv *v)
-{
-	json_t *a = json_array();
-
-	for (size_t i = 0; i < v->count; i++)
-		json_array_append_new(a, json_text(v->items[i]));
-	return a;
-}
-
 static json_t *format_images(const struct plugin_manifest *m)
 {
 	json_t *a = json_array();
@@ -144,7 +135,7 @@ static json_t *format_modules(const struct plugin_manifest *m)
 		json_t *o = json_object();
 
 		put(o, "name", json_text(m->modules[i].name));
-		put(o, "kernels", format_list(&m->modules[i].kernels));
+		put(o, "kernels", json_texts(&m->modules[i].kernels));
 		json_array_append_new(a, o);
 	}
 	return a;
@@ -154,8 +145,8 @@ static json_t *format_arguments(const struct plugin_manifest *m)
 {
 	json_t *o = json_object();
 
-	put(o, "add", format_list(&m->kernel_add));
-	put(o, "remove", format_list(&m->kernel_remove));
+	put(o, "add", json_texts(&m->kernel_add));
+	put(o, "remove", json_texts(&m->kernel_remove));
 	return o;
 }
 
@@ -205,13 +196,13 @@ char *plugin_manifest_format(const struct plugin_manifest *m)
 	put(o, "vendor", json_text(m->vendor));
 	put(o, "description", json_text(m->description));
 	put(o, "images", format_images(m));
-	put(o, "writes", format_list(&m->writes));
-	put(o, "state", format_list(&m->state));
-	put(o, "services", format_list(&m->services));
-	put(o, "ports", format_list(&m->ports));
+	put(o, "writes", json_texts(&m->writes));
+	put(o, "state", json_texts(&m->state));
+	put(o, "services", json_texts(&m->services));
+	put(o, "ports", json_texts(&m->ports));
 	put(o, "kernel_arguments", format_arguments(m));
 	put(o, "kernel_modules", format_modules(m));
-	put(o, "conflicts", format_list(&m->conflicts));
+	put(o, "conflicts", json_texts(&m->conflicts));
 	put(o, "packages", format_packages(m));
 	put(o, "files", format_files(m));
 
