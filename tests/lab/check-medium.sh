@@ -24,7 +24,7 @@ verdict() {
 	ROOT=${ROOT:-live:/dev/ubda} PATH=/run/bin:$PATH sh "$LAB_MODULE/check-medium.sh" >/run/said 2>&1
 	grep -qxF "$1" /run/said && [ "$(tail -n 1 /run/said)" = "reboot -f" ] ||
 		{ echo "expected: $1"; cat /run/said; exit 1; }
-	! mountpoint -q /run/bedplate/medium
+	! mountpoint -q /run/bedplate/medium || exit 1
 }
 
 mke2fs -q -t ext4 /dev/ubda

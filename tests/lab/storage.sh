@@ -154,7 +154,7 @@ lvm lvchange -y -pr bedplate/node-1.0
 "$LAB_DRIVER" open bedplate node-1.0 "$LAB_HASH" 0 0 "$LAB_ROOT" bedplate-base
 mount -t ext4 -o ro /dev/mapper/bedplate-base /base
 [ "$(cat /base/hello)" = "from the base" ]
-! cat /base/numbers >/dev/null 2>/tmp/e
+! cat /base/numbers >/dev/null 2>/tmp/e || exit 1
 grep -q 'Input/output error' /tmp/e
 umount /base
 "$LAB_DRIVER" close bedplate node-1.0 bedplate-base

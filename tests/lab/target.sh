@@ -85,7 +85,7 @@ driver() {
 }
 # Nothing is mounted, nothing of ours is mapped, and the base is off again.
 assert_closed() {
-	! grep -E '/run/lab|/mnt/sys' /proc/mounts
+	! grep -E '/run/lab|/mnt/sys' /proc/mounts || exit 1
 	[ ! -e /dev/mapper/bedplate-target ]
 	[ ! -e /dev/node/n-1 ]
 	[ ! -L /mnt/sysimage ]
@@ -122,15 +122,15 @@ lvm lvchange -y -prw node/n-1
 lvm lvchange -y -ay -K node/n-1
 dd if=/dev/urandom of=/dev/node/n-1 bs=4096 seek=12000 count=1 conv=fsync
 lvm lvchange -y -an node/n-1
-! driver verify 2>"$LAB_WORK/damaged"
+! driver verify 2>"$LAB_WORK/damaged" || exit 1
 assert_closed
-! driver prove 2>>"$LAB_WORK/damaged"
+! driver prove 2>>"$LAB_WORK/damaged" || exit 1
 assert_closed
 # One that the mount needs.
 lvm lvchange -y -ay -K node/n-1
 dd if=/dev/urandom of=/dev/node/n-1 bs=4096 count=1 conv=fsync
 lvm lvchange -y -an node/n-1
-! driver prove 2>>"$LAB_WORK/damaged"
+! driver prove 2>>"$LAB_WORK/damaged" || exit 1
 assert_closed
 END
 cat >"$work/want" <<'END'
