@@ -155,18 +155,9 @@ check_pool() {
 			"Or $stateless_hint."
 }
 
-# A power cut while somebody gives up a snapshot of the pool's metadata leaves reference counts that are
-# too high: blocks that nothing uses, see site.c.  thin_check calls that an error, and LVM refuses the pool.
-# With what is really damaged this fails as well.
-activate_leniently() {
-	case $(cat $run/output) in
-	*"Check of pool "*" failed (status:1)"*) ;;
-	*) return 0 ;;
-	esac
-	ran lvm lvchange --nohints --ignoremonitoring --yes -ay -K --config \
-		'global{thin_check_options=["-q","--ignore-non-fatal-errors"]}' "$@" || return 0
-	echo "thin pool '$vg/$pool' has blocks that nothing uses: $said"
-}
+# Blocks that nothing uses are no reason not to start: an orderly poweroff may leave one.  thin_check calls them
+# an error all the same, and LVM would refuse the pool.
+thin_check='global{thin_check_options=["-q","--ignore-non-fatal-errors"]}'
 
 # The volumes of /etc/fstab are activated along: one command, and nobody has to wait for them later.
 activate() {
@@ -178,7 +169,7 @@ activate() {
 			[ "$group" != "$vg" ] || set -- "$@" "$vg/$name"
 		done <$run/list
 	fi
-	ran lvm lvchange --nohints --ignoremonitoring --yes -ay -K "$@" || activate_leniently "$@"
+	ran lvm lvchange --nohints --ignoremonitoring --yes -ay -K --config "$thin_check" "$@" || :
 	[ -e "/dev/$vg/$base" ] ||
 		fail "base '$vg/$base' cannot be activated: $said" "Is every disk there?"
 	[ -z "$stateless" ] || return 0

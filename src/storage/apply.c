@@ -281,7 +281,7 @@ static int make_pool(const struct apply *a, struct err *e)
 	 * older pool has left there: gigabytes, for nothing when there cannot be any.
 	 */
 	if (a->discarded)
-		strv_add(&args, "--config=" LVM_CONFIG "allocation{zero_metadata=0}");
+		strv_add(&args, "--config=" LVM_CONFIG " allocation{zero_metadata=0}");
 	if (has_profile())
 		strv_add(&args, "--metadataprofile=" POOL_PROFILE);
 	strv_add(&args, "--addtag=" LVM_TAG_POOL);

@@ -80,8 +80,13 @@ const char *lvm_tag_value(const struct strv *tags, const char *prefix);
 
 /* Run "lvm ARGS... NULL"; its last words are in the error. */
 int lvm_run(struct err *e, ...) MUST_CHECK __attribute__((sentinel));
-/* What is on this machine's disks, not what a devices file of another life says. */
-#define LVM_CONFIG "devices{use_devicesfile=0}"
+/*
+ * What is on this machine's disks, not what a devices file of another life says.  And a thin pool may have
+ * blocks that nothing uses, see docs/upgrade.md: what is damaged is refused all the same.
+ */
+#define LVM_CONFIG                                                                                 \
+	"devices{use_devicesfile=0} "                                                              \
+	"global{thin_check_options=[\"-q\",\"--ignore-non-fatal-errors\"]}"
 /* The same from a list.  "--config=..." among them takes the place of LVM_CONFIG. */
 int lvm_run_args(const struct strv *args, struct err *e) MUST_CHECK;
 

@@ -226,33 +226,12 @@ static int choose_layer(struct site *s, struct err *e)
 	return 0;
 }
 
-/*
- * A power cut while somebody gives up a snapshot of the pool's metadata leaves reference counts that are
- * too high.  That harms nothing, but thin_check calls it an error and LVM refuses the pool.  It is let pass,
- * and nothing else is.
- */
-#define LENIENT_CHECK                                                                              \
-	"--config=" LVM_CONFIG "global{thin_check_options=[\"-q\",\"--ignore-non-fatal-errors\"]}"
-
-/* "Check of pool VG/POOL failed (status:1)": it was run, and has found something. */
-static bool check_has_failed(const struct err *e)
-{
-	return strstr(e->msg, "Check of pool ") && strstr(e->msg, " failed (status:1)");
-}
-
 /* Snapshots are made in it, and its room is asked for. */
 static int activate_pool(const struct site *s, struct err *e)
 {
 	autofree char *name = xasprintf("%s/%s", s->vg->name, s->pool->name);
-	struct err strict = {0};
 
-	if (s->pool->active || lvm_run(&strict, "lvchange", "--activate=y", name, NULL) == 0)
-		return 0;
-	if (!check_has_failed(&strict) ||
-		lvm_run(e, "lvchange", LENIENT_CHECK, "--activate=y", name, NULL) < 0)
-		return err_set(e, strict.code, "%s", strict.msg);
-	log_warning("thin pool '%s' has blocks that nothing uses: %s", name, strict.msg);
-	return 0;
+	return s->pool->active ? 0 : lvm_run(e, "lvchange", "--activate=y", name, NULL);
 }
 
 /* Without it nothing in the pool can be changed, but what is there can be used. */

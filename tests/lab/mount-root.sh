@@ -210,7 +210,7 @@ damaged "base 'node/n-1' cannot be activated: " \
 	"$metadata; lvm vgchange -q -an
 	dd if=/dev/zero of=/dev/ubda bs=4k seek=\$((at / 8 + 1)) count=200 conv=notrunc,fsync status=none"
 
-# The power failed while somebody gave up a snapshot of the metadata.
+# Blocks that nothing uses, as a power cut leaves them while somebody gives up a snapshot of the metadata.
 cp --sparse=always "$work/pristine" "$work/node"
 cp "$lab/leak-counts.py" "$work"
 run <<END
@@ -219,7 +219,7 @@ $metadata
 dmsetup message node-pool00-tpool 0 reserve_metadata_snap
 lvm vgchange -q -an
 python3 "$work/leak-counts.py" /dev/ubda "\$at"
+! lvm lvchange -ay node/pool00 || exit 1
 mount_root \$LAB_ARGS >/run/said
-grep "^thin pool 'node/pool00' has blocks that nothing uses: .*Check of pool" /run/said
 release
 END
