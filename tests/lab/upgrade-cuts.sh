@@ -111,7 +111,7 @@ as_grub() {
 	boot_files /run/see "$boots" >/run/see/sums 2>/run/mended || wrong "GRUB cannot read what it boots"
 	diff /run/see/sums "$LAB_WORK/sums-$boots" || wrong "GRUB reads another entry of $boots"
 }
-# activate [-K] VOLUME...: strictly, and as the initramfs and nodectl do if that fails.
+# activate [-K] VOLUME...: as LVM does by itself, or as the initramfs and nodectl make it.
 activate() {
 	lvm lvchange -q -ay "$@" >/run/out 2>&1 ||
 		lvm lvchange -q -ay "$@" --config \
