@@ -10,8 +10,11 @@ NODE      := recipes/node.ks
 # Building an image needs root, nothing else does.
 AS_ROOT   := $(if $(filter 0,$(shell id -u)),,sudo)
 BOOT_WAIT := 900
+# The image that plugins are made for; without it the node image is built.
+IMAGE     :=
+PLUGINS   := $(BUILD)/plugins
 
-.PHONY: all setup programs deb node-image image-install image-build check lint format install clean help
+.PHONY: all setup programs deb node-image image-install image-build plugins check lint format install clean help
 
 all: programs
 
@@ -19,6 +22,7 @@ help:
 	@echo 'make image-install set up, build the node image and its ISO, install it in a VM, log in'
 	@echo 'make check         set up, run the tests'
 	@echo 'make image-build   set up, build the node image, boot it live in a VM'
+	@echo 'make plugins       the plugins of recipes/plugins into $(PLUGINS)/, for IMAGE=FILE'
 	@echo 'make               compile the programs into $(BUILD)/'
 	@echo 'make deb           Debian packages and their repository in $(DEBS)/'
 	@echo 'make install       install the programs and man pages (DESTDIR=, PREFIX=)'
@@ -54,6 +58,12 @@ image-build: node-image
 	$(BEDPLATE) vm run --expect='login: ' --timeout=$(BOOT_WAIT) "$$(cat $(IMAGES)/.path)"
 	@echo 'The image boots to a login prompt. It is here:'
 	@realpath "$$(cat $(IMAGES)/.path)"
+
+# Of an image that is there nothing is built, so that it can be any.
+plugins: export IMAGE := $(IMAGE)
+plugins: $(if $(IMAGE),programs,node-image)
+	@scripts/setup build image
+	@scripts/build-plugins $(BEDPLATE) "$${IMAGE:-$$(cat $(IMAGES)/.path)}" $(PLUGINS)
 
 check:
 	@scripts/setup all

@@ -26,7 +26,7 @@ enum log_level log_get_level(void);
 void log_add_copy(FILE *out, enum log_level level);
 void log_drop_copy(FILE *out);
 
-void log_error(const char *fmt, ...) PRINTF(1, 2);   /* only front ends */
+void log_error(const char *fmt, ...) PRINTF(1, 2);   /* front ends, and reasons of an error */
 void log_warning(const char *fmt, ...) PRINTF(1, 2); /* not with -q */
 void log_info(const char *fmt, ...) PRINTF(1, 2);
 void log_debug(const char *fmt, ...) PRINTF(1, 2);

@@ -50,3 +50,8 @@ const struct boot_entry *boot_entries_find(const struct boot_entries *b, const c
 
 /* An fs-wide flush that GRUB sees too: it does not replay ext4's journal. */
 int boot_sync(int boot_fd, struct err *e) MUST_CHECK;
+/*
+ * Who is killed within boot_sync() leaves it frozen, and every write to it waits for ever.  Fine when it is
+ * not.
+ */
+int boot_thaw(int boot_fd, struct err *e) MUST_CHECK;

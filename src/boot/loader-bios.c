@@ -17,7 +17,7 @@
 #define MEDIA_DIR    "/usr/lib/bedplate/grub"
 #define CORE_PATH    "/run/core.img" /* the tree's /run is ours as long as the chroot is open */
 #define CORE_MAX     (2 * MIB)
-#define SECTOR_BYTES 512
+#define SECTOR_BYTES LOADER_BIOS_SECTOR_BYTES
 
 /* The boot sector: include/grub/i386/pc/boot.h. */
 #define BPB_START      0x03
@@ -88,17 +88,25 @@ static int make_core(
 	return r < 0 ? err_wrap(e, r, "GRUB for BIOS") : 0;
 }
 
+static const struct loader_file needs[] = {
+	{MKIMAGE, "grub-common"},
+	{BOOT_IMG, "grub-pc-bin"},
+	{NULL, NULL},
+};
+
+const struct loader_file *loader_bios_needs(void)
+{
+	return needs;
+}
+
 static int check_tree(int root_fd, struct err *e)
 {
-	static const char *const needed[] = {MKIMAGE, BOOT_IMG};
-	static const char *const packages[] = {"grub-common", "grub-pc-bin"};
-
-	for (size_t i = 0; i < ARRAY_LEN(needed); i++) {
-		autofd int fd = file_open_in_root(root_fd, needed[i], O_RDONLY, 0, e);
+	for (const struct loader_file *f = needs; f->path; f++) {
+		autofd int fd = file_open_in_root(root_fd, f->path, O_RDONLY, 0, e);
 
 		if (fd == -ENOENT)
 			return err_set(e, ENOENT, "no GRUB for BIOS: the package '%s' is missing",
-				packages[i]);
+				f->package);
 		if (fd < 0)
 			return fd;
 	}
@@ -165,15 +173,24 @@ static int write_core(
 	return io_pwrite(disk_fd, data, sectors * SECTOR_BYTES, start_bytes, e);
 }
 
+static int read_boot_sector(int disk_fd, uint8_t out[SECTOR_BYTES], struct err *e)
+{
+	ssize_t n = pread(disk_fd, out, SECTOR_BYTES, 0);
+
+	if (n == SECTOR_BYTES)
+		return 0;
+	return n < 0 ? err_errno(e, "reading the boot sector")
+		     : err_set(e, EIO, "the disk ends in its boot sector");
+}
+
 static int write_boot_sector(int disk_fd, uint64_t core_bytes, const void *boot_img, struct err *e)
 {
 	uint8_t old[SECTOR_BYTES], sector[SECTOR_BYTES];
 	le64 core_sector = le64_put(core_bytes / SECTOR_BYTES);
-	ssize_t n = pread(disk_fd, old, sizeof(old), 0);
+	int r = read_boot_sector(disk_fd, old, e);
 
-	if (n != (ssize_t)sizeof(old))
-		return n < 0 ? err_errno(e, "reading the boot sector")
-			     : err_set(e, EIO, "the disk ends in its boot sector");
+	if (r < 0)
+		return r;
 	memcpy(sector, boot_img, sizeof(sector));
 	memcpy(sector + BPB_START, old + BPB_START, BPB_END - BPB_START);
 	memcpy(sector + DISK_SIGNATURE, old + DISK_SIGNATURE, PART_TABLE_END - DISK_SIGNATURE);
@@ -204,6 +221,20 @@ int loader_write_bios(int disk_fd, unsigned sector_bytes, uint64_t part_start_by
 	if (r == 0)
 		r = sync_disk(disk_fd, e);
 	return r < 0 ? err_wrap(e, r, "GRUB for BIOS") : 0;
+}
+
+int loader_remove_bios(int disk_fd, uint64_t part_start_bytes, struct err *e)
+{
+	const le64 ours = le64_put(part_start_bytes / SECTOR_BYTES);
+	uint8_t sector[SECTOR_BYTES];
+	int r = read_boot_sector(disk_fd, sector, e);
+
+	if (r < 0 || memcmp(sector + KERNEL_SECTOR, &ours, sizeof(ours)) != 0 ||
+		sector[DRIVE_CHECK] != NOP || sector[DRIVE_CHECK + 1] != NOP)
+		return r;
+	memset(sector, 0, DISK_SIGNATURE);
+	r = io_pwrite(disk_fd, sector, sizeof(sector), 0, e);
+	return r == 0 ? sync_disk(disk_fd, e) : r;
 }
 
 static int read_file(

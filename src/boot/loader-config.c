@@ -116,7 +116,7 @@ static int write_file(
 }
 
 /* It ends up in a script that GRUB runs. */
-static int check_hash(const char *hash, struct err *e)
+int loader_check_hash(const char *hash, struct err *e)
 {
 	if (!str_starts(hash, HASH_PREFIX))
 		return err_set(
@@ -137,7 +137,7 @@ static int write_user(int boot_fd, const char *hash, struct err *e)
 			return err_errno(e, "'/boot/" USER_CONFIG "'");
 		return 0;
 	}
-	int r = check_hash(hash, e);
+	int r = loader_check_hash(hash, e);
 	if (r < 0)
 		return r;
 	autofree char *text = xasprintf("set superusers=" SUPERUSER "\n"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,15 +21,29 @@
 #define FILE_MAX   (16 * MIB)
 #define CONFIG_MAX (64 * KIB)
 
-static const struct {
-	const char *path, *name, *fallback_name, *package;
-} programs[] = {
-	{"/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed", "grubx64.efi", "grubx64.efi",
-		"grub-efi-amd64-signed"},
-	{"/usr/lib/shim/mmx64.efi.signed", "mmx64.efi", "mmx64.efi", "shim-helpers-amd64-signed"},
-	/* Last: the others are there when the firmware finds it. */
-	{"/usr/lib/shim/shimx64.efi.signed", "shimx64.efi", "BOOTX64.EFI", "shim-signed"},
+static const struct loader_file needs[] = {
+	{"/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed", "grub-efi-amd64-signed"},
+	{"/usr/lib/shim/mmx64.efi.signed", "shim-helpers-amd64-signed"},
+	{"/usr/lib/shim/shimx64.efi.signed", "shim-signed"},
+	{NULL, NULL},
 };
+
+/* The same files on the EFI system partition. */
+static const struct {
+	const char *name, *fallback_name;
+} programs[] = {
+	{"grubx64.efi", "grubx64.efi"},
+	{"mmx64.efi", "mmx64.efi"},
+	/* Last: the others are there when the firmware finds it. */
+	{"shimx64.efi", "BOOTX64.EFI"},
+};
+
+static_assert(ARRAY_LEN(programs) + 1 == ARRAY_LEN(needs), "a name for each file");
+
+const struct loader_file *loader_efi_needs(void)
+{
+	return needs;
+}
 
 static char *config_text(const char *boot_uuid)
 {
@@ -71,17 +86,17 @@ static void programs_fini(struct programs *p)
 static int read_programs(int root_fd, struct programs *out, struct err *e)
 {
 	for (size_t i = 0; i < ARRAY_LEN(programs); i++) {
-		autofd int fd = file_open_in_root(root_fd, programs[i].path, O_RDONLY, 0, e);
+		autofd int fd = file_open_in_root(root_fd, needs[i].path, O_RDONLY, 0, e);
 
 		if (fd == -ENOENT)
 			return err_set(e, ENOENT,
 				"no boot loader for UEFI: the package '%s' is missing",
-				programs[i].package);
+				needs[i].package);
 		if (fd < 0)
 			return fd;
 		int r = file_read_fd(fd, FILE_MAX, &out->items[i].data, &out->items[i].len, e);
 		if (r < 0)
-			return err_wrap(e, r, "'%s'", programs[i].path);
+			return err_wrap(e, r, "'%s'", needs[i].path);
 	}
 	return 0;
 }

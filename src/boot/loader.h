@@ -22,8 +22,20 @@ struct loader_settings {
 int loader_write_config(int root_fd, int boot_fd, const struct loader_settings *s, struct err *e)
 	MUST_CHECK;
 
+/* -EINVAL: no hash that GRUB's menu takes. */
+int loader_check_hash(const char *hash, struct err *e) MUST_CHECK;
 /* "grub.pbkdf2.sha512.10000.SALT.HASH" of a plain password.  The caller frees it. */
 char *loader_hash_password(const char *plain) MUST_CHECK;
+
+struct loader_file {
+	const char *path, *package; /* in the tree of the image */
+};
+
+/* What an image needs to start a node from this firmware; the last one's path is NULL. */
+const struct loader_file *loader_bios_needs(void);
+const struct loader_file *loader_efi_needs(void);
+
+#define LOADER_BIOS_SECTOR_BYTES 512 /* GRUB for BIOS boots from no other */
 
 /*
  * BIOS: boot code into the first sector of the disk (its partition table and signature stay), core
@@ -35,6 +47,12 @@ char *loader_hash_password(const char *plain) MUST_CHECK;
 int loader_write_bios(int disk_fd, unsigned sector_bytes, uint64_t part_start_bytes,
 	uint64_t part_size_bytes, const void *boot_img, const void *core, size_t core_len,
 	struct err *e) MUST_CHECK;
+
+/*
+ * Boot code in the first sector goes when it is that of loader_write_bios() and leads to the partition
+ * that begins there; partition table and signature stay, and so does another one's code.
+ */
+int loader_remove_bios(int disk_fd, uint64_t part_start_bytes, struct err *e) MUST_CHECK;
 
 /*
  * GRUB for BIOS on media, into the tree of an image: /usr/lib/bedplate/grub/eltorito.img and usb.img,

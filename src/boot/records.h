@@ -28,7 +28,7 @@ struct journal {
 	char *base;      /* of "to" */
 	bool new_base;   /* made by this operation, so it goes with it */
 	bool var;        /* bring /var back at the next boot of "to" */
-	char *snapshot;  /* of /var, which the commit makes; NULL: none */
+	char *snapshot;  /* of /var, which the commit makes, or with var brings back; NULL: none */
 	int64_t started;
 };
 

@@ -40,3 +40,15 @@ int boot_sync(int boot_fd, struct err *e)
 		return err_errno(e, "writing to the boot volume");
 	return write_back_journal(fd, e);
 }
+
+int boot_thaw(int boot_fd, struct err *e)
+{
+	autofd int fd = openat(boot_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_errno(e, "the boot volume");
+	/* EINVAL: it is not frozen. */
+	if (ioctl(fd, FITHAW, 0) < 0 && errno != EINVAL && errno != EOPNOTSUPP && errno != ENOTTY)
+		return err_errno(e, "thawing the boot volume");
+	return 0;
+}

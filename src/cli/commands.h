@@ -18,6 +18,7 @@ extern const struct cli_command cmd_media_pxe;
 extern const struct cli_command cmd_media_usb;
 extern const struct cli_command cmd_media_verify;
 extern const struct cli_command cmd_plugin_apply;
+extern const struct cli_command cmd_plugin_check;
 extern const struct cli_command cmd_plugin_info;
 extern const struct cli_command cmd_plugin_new;
 extern const struct cli_command cmd_plugin_pack;

@@ -17,6 +17,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_media_usb,
 	&cmd_media_verify,
 	&cmd_plugin_apply,
+	&cmd_plugin_check,
 	&cmd_plugin_info,
 	&cmd_plugin_new,
 	&cmd_plugin_pack,

@@ -31,6 +31,23 @@ static bool names_device(const struct ks_cmd *c)
 	return !ks_given(c, "hostname") || !ks_given_only(c, "hostname");
 }
 
+/* As image/nm-profile.h knows them: a word and its value. */
+static void warn_of_ethtool(const struct configure *cf, const struct ks_cmd *c)
+{
+	const char *options = ks_str(c, "ethtool");
+	autofree char *copy = xstrdup(options ? options : "");
+	char *rest = copy;
+
+	for (char *word; (word = str_next_word(&rest, " "));)
+		if (!str_next_word(&rest, " ") ||
+			(!str_eq(word, "autoneg") && !str_eq(word, "speed") &&
+				!str_eq(word, "duplex")))
+			configure_warn(cf, c,
+				"network: --ethtool: '%s' is ignored, known are autoneg, speed and "
+				"duplex, each with a value",
+				word);
+}
+
 /* Options that mean something only beside another one. */
 static void warn_of_useless(const struct configure *cf, const struct ks_cmd *c)
 {
@@ -54,6 +71,10 @@ static void warn_of_useless(const struct configure *cf, const struct ks_cmd *c)
 	for (size_t i = 0; cf->params->is_node && i < ARRAY_LEN(unknown); i++)
 		if (ks_given(c, unknown[i]))
 			configure_warn(cf, c, "network: --%s does nothing here", unknown[i]);
+	if (proto && (str_eq(proto, "query") || str_eq(proto, "ibft")))
+		configure_warn(
+			cf, c, "network: --bootproto=%s is not known here, it will be dhcp", proto);
+	warn_of_ethtool(cf, c);
 	for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
 		if (ks_given(c, fixed[i]) && !str_eq(proto ? proto : "", "static"))
 			configure_warn(cf, c,
@@ -172,4 +193,16 @@ int configure_network(struct configure *cf, struct err *e)
 	if (r == 0 && any && cf->params->is_node)
 		r = remove_profiles(cf, e);
 	return r == 0 ? write_profiles(cf, &p, e) : r;
+}
+
+int configure_activated(const struct ks_doc *doc, const struct configure_params *params,
+	struct nm_profiles *out, struct err *e)
+{
+	struct configure cf = {.doc = doc, .params = params, .root_fd = -1};
+	int r = 0;
+
+	for (const struct ks_cmd *c = NULL; r == 0 && (c = ks_next(doc, "network", c));)
+		if (ks_flag(c, "activate") && names_device(c))
+			r = add_profiles(&cf, c, out, e);
+	return r;
 }

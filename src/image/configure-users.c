@@ -89,6 +89,8 @@ static int give_to_user(const struct configure *cf, const char *path, const char
 
 	if (fd < 0)
 		return fd;
+	if (cf->params->dry_run)
+		return 0;
 	cmd_add(&c, "chown", "--recursive", "--no-dereference", "-P", NULL);
 	cmd_addf(&c, "%s:%s", uid, gid);
 	cmd_add(&c, "--", NULL);

@@ -32,6 +32,8 @@ void configure_warn(const struct configure *cf, const struct ks_cmd *c, const ch
 	va_start(ap, fmt);
 	autofree char *text = xvasprintf(fmt, ap);
 	va_end(ap);
+	if (cf->params->dry_run)
+		return;
 	log_warning("%s:%u: %s", ks_file(c), ks_line(c), text);
 	if (cf->log_fd > 0)
 		dprintf(cf->log_fd, "warning: %s:%u: %s\n", ks_file(c), ks_line(c), text);
@@ -46,8 +48,11 @@ int configure_run(const struct configure *cf, const char *const argv[], struct e
 {
 	autoptr(chroot) root = NULL;
 	autocmd c = {.log_fd = cf->log_fd};
-	int r = chroot_open(cf->tree_path, &root, e);
+	int r;
 
+	if (cf->params->dry_run)
+		return 0;
+	r = chroot_open(cf->tree_path, &root, e);
 	if (r < 0)
 		return r;
 	chroot_cmd_init(root, &c);

@@ -15,6 +15,7 @@
 #include "base/progress.h"
 
 struct ks_doc;
+struct nm_profiles;
 
 struct configure_params {
 	/* Password salts and profile UUIDs are derived from it: an image's name, or random. */
@@ -28,6 +29,11 @@ struct configure_params {
 	bool is_node;
 	const char *boot_mac;    /* is_node: of the device that was booted from, or NULL */
 	const char *link_device; /* is_node: the first wired device with a carrier, or NULL */
+	/*
+	 * Only what is wrong with the commands is wanted: no program is run, no warning said.  The tree
+	 * is a copy of the files that they look at.
+	 */
+	bool dry_run;
 };
 
 /* The commands alone.  Errors as of configure_tree(). */
@@ -42,3 +48,7 @@ int configure_commands(const struct ks_doc *doc, const char *tree_path,
 int configure_tree(const struct ks_doc *doc, const char *tree_path,
 	const struct configure_params *params, int log_fd, struct progress *p, struct err *e)
 	MUST_CHECK;
+
+/* The profiles of "network --activate": those that the installer itself is to use. */
+int configure_activated(const struct ks_doc *doc, const struct configure_params *params,
+	struct nm_profiles *out, struct err *e) MUST_CHECK;

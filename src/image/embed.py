@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Files that go into every image, as C strings: embed.py OUTPUT NAME=FILE..."""
+"""Files that are part of a program, as C strings: embed.py OUTPUT HEADER NAME=FILE..."""
 
 import pathlib
 import sys
@@ -15,7 +15,7 @@ def literal(text):
 
 
 with open(sys.argv[1], "w", encoding="utf-8") as out:
-    out.write('/* SPDX-License-Identifier: Apache-2.0 */\n#include "image/embedded.h"\n')
-    for argument in sys.argv[2:]:
+    out.write(f'/* SPDX-License-Identifier: Apache-2.0 */\n#include "{sys.argv[2]}"\n')
+    for argument in sys.argv[3:]:
         name, _, path = argument.partition("=")
         out.write(f"\nconst char {name}[] =\n{literal(pathlib.Path(path).read_text())};\n")

@@ -46,35 +46,9 @@ static int move_database(int root_fd, struct err *e)
 	return r;
 }
 
-static bool is_remote(const struct pkg_repo *r)
-{
-	return r->suite && !str_starts(r->baseurl, "file:");
-}
-
-/* The archives of the image, for who wants to look at or try a package on a node. */
-static char *sources_text(const struct pkg_request *req)
-{
-	autostrbuf b = {0};
-
-	for (size_t i = 0; i < req->repo_count; i++) {
-		const struct pkg_repo *r = &req->repos[i];
-
-		if (!is_remote(r))
-			continue;
-		strbuf_printf(
-			&b, "Types: deb\nURIs: %s\nSuites: %s\nComponents:", r->baseurl, r->suite);
-		for (size_t k = 0; k < r->components.count; k++)
-			strbuf_printf(&b, " %s", r->components.items[k]);
-		if (r->signedby)
-			strbuf_printf(&b, "\nSigned-By: %s", r->signedby);
-		strbuf_puts(&b, "\n\n");
-	}
-	return strbuf_take(&b);
-}
-
 static int keep_apt(const struct pkg_request *req, int root_fd, struct err *e)
 {
-	autofree char *sources = sources_text(req);
+	autofree char *sources = apt_image_sources_text(req);
 	int r = intree_move_folder(
 		root_fd, "/var/lib/apt", "/usr/lib/bedplate/apt", "../../usr/lib/bedplate/apt", e);
 

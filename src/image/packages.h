@@ -13,7 +13,7 @@
 #include "pkg/pkg.h"
 
 /* Version of what this stage makes of packages; part of the cache key. */
-#define PACKAGES_STAGE_VERSION 1
+#define PACKAGES_STAGE_VERSION 2
 
 /*
  * Install, then: kernel modules decompressed and indexed, the package database moved to

@@ -9,19 +9,23 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "base/cmd.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "base/xalloc.h"
 #include "image/configure.h"
 #include "image/intree.h"
+#include "image/nm-profile.h"
 #include "install/configure-part.h"
 #include "liveimg/booted.h"
 
-#define NET_FOLDER     "/sys/class/net"
-#define NET_FILE_BYTES 256
-#define ARPHRD_ETHER   "1\n" /* <linux/if_arp.h>, as the kernel prints it */
-#define SEED_BYTES     16
+#define NET_FOLDER       "/sys/class/net"
+#define NET_FILE_BYTES   256
+#define ARPHRD_ETHER     "1\n" /* <linux/if_arp.h>, as the kernel prints it */
+#define SEED_BYTES       16
+#define RUNNING_PROFILES "/run/NetworkManager/system-connections" /* gone with this system */
 
 /* "BOOTIF=01-52-54-00-12-34-56", as pxelinux and GRUB give it: hardware type, address. */
 static char *find_boot_mac(void)
@@ -74,25 +78,95 @@ static char *find_link_device(void)
 	return NULL;
 }
 
-static int configure(
-	struct target *t, const struct node_config *c, struct progress *p, struct err *e)
-{
-	autofree char *boot_mac = find_boot_mac();
-	autofree char *link_device = find_link_device();
+/* What this machine makes of the kickstart's commands. */
+struct machine {
+	char *boot_mac, *link_device;
 	char seed[2 * SEED_BYTES + 1];
+};
+
+static void machine_fini(struct machine *m)
+{
+	free(m->boot_mac);
+	free(m->link_device);
+}
+
+static int machine_params(
+	struct machine *m, bool dry_run, struct configure_params *out, struct err *e)
+{
 	uint8_t random[SEED_BYTES];
 
 	if (getrandom(random, sizeof(random), 0) != sizeof(random))
 		return err_errno(e, "random numbers");
-	hex_format(random, sizeof(random), seed);
-	const struct configure_params params = {
-		.seed = seed,
+	hex_format(random, sizeof(random), m->seed);
+	m->boot_mac = find_boot_mac();
+	m->link_device = find_link_device();
+	*out = (struct configure_params){
+		.seed = m->seed,
 		.source_date = time(NULL),
 		.is_node = true,
-		.boot_mac = boot_mac,
-		.link_device = link_device,
+		.boot_mac = m->boot_mac,
+		.link_device = m->link_device,
+		.dry_run = dry_run,
 	};
-	return configure_commands(c->doc, target_path(t), &params, c->log_fd, p, e);
+	return 0;
+}
+
+int node_commands(const struct ks_doc *doc, const char *tree_path, const struct node_commands *how,
+	struct err *e)
+{
+	auto_with(machine_fini) struct machine m = {0};
+	struct configure_params params;
+	int r = machine_params(&m, how->dry_run, &params, e);
+
+	return r == 0 ? configure_commands(doc, tree_path, &params, how->log_fd, how->p, e) : r;
+}
+
+static int bring_up(const struct nm_profile *profile, int log_fd, struct err *e)
+{
+	static const char key[] = "\nuuid=";
+	const char *uuid = strstr(profile->text, key) + strlen(key);
+	autocmd c = {.log_fd = log_fd};
+
+	cmd_add(&c, "nmcli", "connection", "up", "uuid", NULL);
+	cmd_addf(&c, "%.*s", (int)strcspn(uuid, "\n"), uuid);
+	return cmd_run(&c, e);
+}
+
+static int write_running(const struct nm_profiles *p, int log_fd, struct err *e)
+{
+	autocmd c = {.log_fd = log_fd};
+	int r = file_make_folder(RUNNING_PROFILES, 0755, e);
+
+	for (size_t i = 0; r == 0 && i < p->count; i++) {
+		autofree char *path = xasprintf(
+			RUNNING_PROFILES "/%s.nmconnection", p->items[i].name);
+
+		r = file_replace(path, p->items[i].text, strlen(p->items[i].text), 0600, e);
+	}
+	cmd_add(&c, "nmcli", "connection", "reload", NULL);
+	return r == 0 ? cmd_run(&c, e) : r;
+}
+
+int node_bring_up_network(const struct ks_doc *doc, int log_fd, struct err *e)
+{
+	auto_with(machine_fini) struct machine m = {0};
+	auto_nm_profiles p = {0};
+	struct configure_params params;
+	struct err own = {0};
+	int r = machine_params(&m, true, &params, e);
+
+	if (r == 0)
+		r = configure_activated(doc, &params, &p, e);
+	if (r < 0 || p.count == 0)
+		return r;
+	r = write_running(&p, log_fd, &own);
+	/* Backwards: a bond's ports first, which take it up with them. */
+	for (size_t i = p.count; r == 0 && i-- > 0;)
+		r = bring_up(&p.items[i], log_fd, &own);
+	/* Whether that matters, whoever needs the network will tell. */
+	if (r < 0)
+		log_warning("network --activate: %s", own.msg);
+	return 0;
 }
 
 static int write_fstab(struct target *t, const struct layout *l, struct err *e)
@@ -121,6 +195,7 @@ static int write_fstab(struct target *t, const struct layout *l, struct err *e)
 int node_configure(struct target *t, const struct node_config *c, struct progress *p, struct err *e)
 {
 	const struct factory_roots roots = {target_base_fd(t), target_root_fd(t)};
+	const struct node_commands how = {.p = p, .log_fd = c->log_fd};
 	int r;
 
 	progress_begin(p, "configuration", 0, "steps");
@@ -128,7 +203,7 @@ int node_configure(struct target *t, const struct node_config *c, struct progres
 	if (r == 0)
 		r = write_fstab(t, c->layout, e);
 	if (r == 0)
-		r = configure(t, c, p, e);
+		r = node_commands(c->doc, target_path(t), &how, e);
 	if (r == 0)
 		r = firstboot_configure(roots.root_fd, c->doc, e);
 	progress_end(p);

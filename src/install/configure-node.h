@@ -25,10 +25,18 @@ struct node_config {
 };
 
 /*
- * Before anything is written: -EINVAL for a command that node_configure() could not carry out with
- * this image.
+ * Before anything is written: fails for a command that node_configure() could not carry out with this
+ * image.  The commands are carried out on a copy of the image's few files that they look at, below the
+ * folder work.  What a program of the image would say against them is not asked.
  */
-int node_precheck(const struct ks_doc *doc, struct tree *image_tree, struct err *e) MUST_CHECK;
+int node_precheck(const struct ks_doc *doc, struct tree *image_tree, const char *work,
+	struct err *e) MUST_CHECK;
+
+/*
+ * What "network --activate" names is brought up on the running system, which may need it to fetch the
+ * image.  That it cannot be is said, and no error; a line that is wrong is one.
+ */
+int node_bring_up_network(const struct ks_doc *doc, int log_fd, struct err *e) MUST_CHECK;
 
 /* Fill volumes from the image's factory tree, write fstab, carry out the kickstart's commands. */
 int node_configure(struct target *t, const struct node_config *c, struct progress *p, struct err *e)

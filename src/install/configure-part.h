@@ -28,6 +28,16 @@ int factory_fill_volumes(const struct factory_roots *roots, const struct layout 
 /* The firstboot command; a warning when the image has nothing to carry it out with. */
 int firstboot_configure(int root_fd, const struct ks_doc *doc, struct err *e) MUST_CHECK;
 
+struct node_commands {
+	struct progress *p; /* may be NULL */
+	int log_fd;
+	bool dry_run; /* image/configure.h */
+};
+
+/* The commands that an image build knows as well, in the tree of a node. */
+int node_commands(const struct ks_doc *doc, const char *tree_path, const struct node_commands *how,
+	struct err *e) MUST_CHECK;
+
 /* As node_write_record(). */
 int record_write(int root_fd, const struct node_config *c, const char *log_path, struct err *e)
 	MUST_CHECK;

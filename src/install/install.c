@@ -14,9 +14,11 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "boot/loader.h"
+#include "install/loader-check.h"
 #include "install/run.h"
 #include "liveimg/booted.h"
 #include "liveimg/memory.h"
+#include "storage/lvm.h"
 #include "sys/chroot.h"
 #include "upgrade/base-view.h"
 #include "upgrade/site-lock.h"
@@ -77,7 +79,7 @@ static const char *mode_name(enum install_mode mode)
 	return names[mode];
 }
 
-static enum install_end end_of(const struct ks_doc *doc)
+enum install_end install_end_of(const struct ks_doc *doc)
 {
 	const struct ks_cmd *c = ks_next(doc, "reboot", NULL);
 
@@ -138,7 +140,7 @@ static int plan(struct install *in, struct err *e)
 		.boot_bytes = boot_bytes(m),
 		.reinstall = in->spec->mode == INSTALL_AGAIN,
 	};
-	int r = node_precheck(in->ks.doc, image_tree(in->image.img), e);
+	int r = node_precheck(in->ks.doc, image_tree(in->image.img), INSTALL_FOLDER, e);
 
 	if (r < 0)
 		return r;
@@ -147,7 +149,11 @@ static int plan(struct install *in, struct err *e)
 		return err_wrap(e, r, "looking for disks");
 	in->base = xasprintf("%s-%s", m->name, m->version);
 	in->layer = xasprintf("%s+1", in->base);
-	return layout_plan(in->ks.doc, &in->inv, &params, &in->layout, e);
+	r = layout_plan(in->ks.doc, &in->inv, &params, &in->layout, e);
+	if (r == 0)
+		r = loader_precheck(
+			in->ks.doc, &in->layout, in->inv.uefi, image_tree(in->image.img), e);
+	return r;
 }
 
 static void print_plan(const struct install *in)
@@ -197,19 +203,37 @@ static json_t *disk_names_json(const struct layout *l)
 	return array;
 }
 
-static int install(struct install *in, enum install_end *end, struct err *e)
+/* Up to the plan: whatever is wrong is known then. */
+static int check(struct install *in, struct err *e)
 {
-	struct timespec began, ended;
 	int r = load_kickstart(in, e);
 
 	if (r == 0)
 		r = memory_check(WORK_BYTES, "the installer", e);
 	if (r == 0)
-		r = source_image(in->ks.doc, INSTALL_FOLDER, &in->image, in->p, e);
+		r = node_bring_up_network(in->ks.doc, in->log_fd, e);
 	if (r == 0)
-		r = plan(in, e);
+		r = source_image(in->ks.doc, INSTALL_FOLDER, &in->image, in->p, e);
+	return r == 0 ? plan(in, e) : r;
+}
+
+/* Also when nothing was written yet, but not when nothing was to be. */
+static int on_error(const struct install *in, int r)
+{
+	const struct node_config c = {.doc = in->ks.doc, .log_fd = in->log_fd};
+
+	if (in->ks.doc && in->spec->yes && !in->spec->dry_run)
+		node_run_onerror(&c, in->target);
+	return r;
+}
+
+static int install(struct install *in, enum install_end *end, struct err *e)
+{
+	struct timespec began, ended;
+	int r = check(in, e);
+
 	if (r < 0)
-		return r;
+		return on_error(in, r);
 	print_plan(in);
 	r = ask(in, e);
 	if (r != 0)
@@ -225,12 +249,10 @@ static int install(struct install *in, enum install_end *end, struct err *e)
 	};
 	clock_gettime(CLOCK_MONOTONIC, &began);
 	r = install_write(in, e);
-	if (r < 0) {
-		node_run_onerror(&in->config, in->target);
-		return r;
-	}
+	if (r < 0)
+		return on_error(in, r);
 	clock_gettime(CLOCK_MONOTONIC, &ended);
-	*end = end_of(in->ks.doc);
+	*end = install_end_of(in->ks.doc);
 	autofree char *disks = disk_names(&in->layout);
 	say(in, "bedplate: installed %s on %s\n", in->base, disks);
 	say_json(in,
@@ -252,6 +274,31 @@ static void print_removed(const struct install *in, const struct strv *removed)
 	say_json(in,
 		json_pack(
 			"{s:s, s:s, s:o}", "event", "plan", "mode", "uninstall", "remove", array));
+}
+
+/* It would lead to a core image that is gone. */
+static int drop_boot_code_of(const struct inv_disk *d, const struct inv_part *bios, struct err *e)
+{
+	autofd int fd = open(d->path, O_RDWR | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_errno(e, "'%s'", d->path);
+	int r = loader_remove_bios(fd, bios->start_bytes, e);
+	return r < 0 ? err_wrap(e, r, "'%s'", d->path) : 0;
+}
+
+static void drop_boot_code(const struct inventory *inv)
+{
+	struct err own = {0};
+
+	for (size_t i = 0; i < inv->disk_count; i++)
+		for (size_t j = 0; j < inv->disks[i].part_count; j++) {
+			const struct inv_part *part = &inv->disks[i].parts[j];
+
+			if (node_owns_part(inv, LVM_TAG_BIOS, part) &&
+				drop_boot_code_of(&inv->disks[i], part, &own) < 0)
+				log_warning("boot code stays: %s", own.msg);
+		}
 }
 
 static int uninstall(struct install *in, enum install_end *end, struct err *e)
@@ -277,10 +324,11 @@ static int uninstall(struct install *in, enum install_end *end, struct err *e)
 	r = node_remove(&in->inv, true, false, NULL, in->p, e);
 	if (r < 0)
 		return r;
+	drop_boot_code(&in->inv);
 	if (in->inv.uefi && loader_remove_efi_entry(&own) < 0)
 		log_warning("the firmware's boot entry stays: %s", own.msg);
 	if (in->ks.doc)
-		*end = end_of(in->ks.doc);
+		*end = install_end_of(in->ks.doc);
 	say(in, "bedplate: uninstalled\n");
 	say_json(in, json_pack("{s:s, s:b, s:s}", "event", "result", "ok", 1, "mode", "uninstall"));
 	return 0;

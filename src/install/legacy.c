@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/log.h"
 #include "base/xalloc.h"
 #include "liveimg/booted.h"
 
@@ -36,6 +37,24 @@ static const char *const refused[] = {
 	"bond",
 	"bond_setup",
 	"adminpw",
+};
+
+/* Without these there is a node all the same. */
+static const char *const ignored[] = {
+	"cim_enabled",
+	"cim_passwd",
+	"collectd",
+	"ipv6",
+	"kdump_nfs",
+	"kdump_ssh",
+	"keyboard",
+	"netconsole",
+	"network_layout",
+	"ntp",
+	"snmp_password",
+	"ssh_pwauth",
+	"syslog",
+	"tuned",
 };
 
 struct address {
@@ -94,6 +113,19 @@ static int check_refused(const struct strv *words, struct err *e)
 				"kernel argument %.20s... is longer than %d characters",
 				words->items[i], VALUE_MAX);
 	return 0;
+}
+
+static void warn_of_ignored(const struct strv *words)
+{
+	autostrbuf b = {0};
+
+	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
+		if (cmd_line_value(words, ignored[i]))
+			strbuf_printf(&b, "%s%s=", b.len ? ", " : "", ignored[i]);
+	if (b.len > 0)
+		log_warning("ignored of the kernel's arguments: %s: a kickstart can say that, "
+			    "inst.ks=URL",
+			b.data);
 }
 
 /* udev's names end in the serial number: "ata-MODEL_SERIAL". */
@@ -417,7 +449,10 @@ static int write_password(struct strbuf *ks, const struct strv *words, struct er
 		return err_set(e, EINVAL,
 			"kernel argument rootpw=: expected a crypted password, as "
 			"'openssl passwd -6' makes it");
-	strbuf_printf(ks, "rootpw --iscrypted '%s'\n", hash);
+	/* Whoever has seen the command line knows it: the first login asks for another one. */
+	strbuf_printf(ks,
+		"rootpw --iscrypted '%s'\n%%post --erroronfail\nchage --lastday 0 root\n%%end\n",
+		hash);
 	return 0;
 }
 
@@ -510,7 +545,9 @@ int legacy_kickstart(
 		r = write_trigger(&ks, cmd_line, hostname, e);
 	if (r == 0)
 		r = write_delay(&ks, cmd_line, e);
-	if (r == 0)
-		*text = strbuf_take(&ks);
-	return r;
+	if (r < 0)
+		return r;
+	warn_of_ignored(cmd_line);
+	*text = strbuf_take(&ks);
+	return 0;
 }

@@ -30,5 +30,8 @@ struct install {
 	struct target *target; /* NULL: not open */
 };
 
+/* What the kickstart wants when the install is over. */
+enum install_end install_end_of(const struct ks_doc *doc);
+
 /* All that writes.  The checks are done. */
 int install_write(struct install *in, struct err *e) MUST_CHECK;

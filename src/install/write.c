@@ -17,12 +17,12 @@
 #include "boot/records.h"
 #include "image/entry-files.h"
 #include "image/image.h"
+#include "install/loader-check.h"
 #include "install/run.h"
 #include "liveimg/base-write.h"
 #include "liveimg/booted.h"
 
 #define CONF_MAX_BYTES (64 * KIB)
-#define GRUB_HASH      "grub.pbkdf2."
 
 static int write_base(struct install *in, struct err *e)
 {
@@ -153,17 +153,6 @@ static void find_serial(const char *cmd_line, struct loader_settings *s)
 	}
 }
 
-static char *menu_password(const struct ks_cmd *c)
-{
-	const char *password = c ? ks_str(c, "password") : NULL;
-
-	if (!password || !*password)
-		return NULL;
-	if (ks_flag(c, "iscrypted") || str_starts(password, GRUB_HASH))
-		return xstrdup(password);
-	return loader_hash_password(password);
-}
-
 static int menu_timeout(struct install *in, const struct ks_cmd *c, int *seconds, struct err *e)
 {
 	autofree char *text = NULL;
@@ -180,36 +169,18 @@ static int menu_timeout(struct install *in, const struct ks_cmd *c, int *seconds
 	return 0;
 }
 
-static const struct layout_part *find_part(const struct layout *l, enum layout_role role)
-{
-	for (size_t i = 0; i < l->part_count; i++)
-		if (l->parts[i].role == role && l->parts[i].disk == l->boot_drive)
-			return &l->parts[i];
-	return NULL;
-}
-
-/* Firmware that this machine was not started by may go without, in an image that lacks it. */
-static int judge_loader(int r, bool is_needed, const char *firmware, struct err *e)
-{
-	if (r != -ENOENT || is_needed)
-		return r < 0 ? err_wrap(e, r, "boot loader for %s", firmware) : 0;
-	log_warning("the node will not boot with %s: %s", firmware, e->msg);
-	*e = (struct err){0};
-	return 0;
-}
-
 static int install_bios(struct install *in, struct err *e)
 {
 	const struct layout *l = &in->layout;
 	const struct layout_disk *disk = &l->disks[l->boot_drive];
-	const struct layout_part *bios = find_part(l, LAYOUT_BIOS);
-	const struct layout_part *boot = find_part(l, LAYOUT_BOOT);
+	const struct layout_part *bios = loader_part(l, LAYOUT_BIOS);
+	const struct layout_part *boot = loader_part(l, LAYOUT_BOOT);
 	struct err own = {0};
 
 	if (!bios || !boot) {
 		int r = err_set(&own, ENOENT, "'%s' has no %s", disk->path,
 			bios ? "/boot" : "BIOS boot partition");
-		r = judge_loader(r, !in->inv.uefi, "BIOS", &own);
+		r = loader_judge(r, !in->inv.uefi, "BIOS", &own);
 		return r < 0 ? err_set(e, -r, "%s", own.msg) : 0;
 	}
 	autofd int fd = open(disk->path, O_RDWR | O_CLOEXEC);
@@ -217,7 +188,7 @@ static int install_bios(struct install *in, struct err *e)
 		return err_errno(e, "'%s'", disk->path);
 	int r = loader_install_bios(target_path(in->target), fd, disk->sector_bytes,
 		bios->start_bytes, bios->size_bytes, boot->number, in->log_fd, &own);
-	r = judge_loader(r, !in->inv.uefi, "BIOS", &own);
+	r = loader_judge(r, !in->inv.uefi, "BIOS", &own);
 	if (r < 0)
 		return err_set(e, -r, "%s", own.msg);
 	return fsync(fd) < 0 ? err_errno(e, "'%s'", disk->path) : 0;
@@ -226,20 +197,17 @@ static int install_bios(struct install *in, struct err *e)
 static int install_efi(struct install *in, const struct ks_cmd *c, struct err *e)
 {
 	const struct layout *l = &in->layout;
-	const struct layout_part *esp = NULL;
+	const struct layout_part *esp = loader_esp(l);
 	struct err own = {0};
 	int r;
 
-	for (size_t i = 0; i < l->part_count; i++)
-		if (l->parts[i].role == LAYOUT_EFI)
-			esp = &l->parts[i];
 	if (!esp || target_esp_fd(in->target) < 0)
 		r = err_set(&own, ENOENT, "there is no EFI system partition");
 	else
 		r = loader_install_efi(target_root_fd(in->target), target_esp_fd(in->target),
 			target_boot_uuid(in->target), &own);
 	bool there = r == 0;
-	r = judge_loader(r, in->inv.uefi, "UEFI", &own);
+	r = loader_judge(r, in->inv.uefi, "UEFI", &own);
 	if (r < 0)
 		return err_set(e, -r, "%s", own.msg);
 	if (!there || !in->inv.uefi)
@@ -254,21 +222,20 @@ static int install_efi(struct install *in, const struct ks_cmd *c, struct err *e
 static int install_loader(struct install *in, const char *cmd_line, struct err *e)
 {
 	const struct ks_cmd *c = ks_next(in->ks.doc, "bootloader", NULL);
-	autofree char *password = menu_password(c);
-	struct loader_settings s = {
-		.boot_uuid = target_boot_uuid(in->target),
-		.password_hash = password,
-	};
-	int r = menu_timeout(in, c, &s.timeout_seconds, e);
+	autofree char *password = NULL;
+	struct loader_settings s = {.boot_uuid = target_boot_uuid(in->target)};
+	int r = loader_menu_password(c, &password, e);
 
+	if (r == 0)
+		r = menu_timeout(in, c, &s.timeout_seconds, e);
 	if (r < 0)
 		return r;
+	s.password_hash = password;
 	find_serial(cmd_line, &s);
 	r = loader_write_config(target_root_fd(in->target), target_boot_fd(in->target), &s, e);
 	if (r < 0)
 		return r;
-	const char *location = c ? ks_str(c, "location") : NULL;
-	if (c && (ks_flag(c, "disabled") || (location && str_eq(location, "none"))))
+	if (!loader_is_wanted(c))
 		return 0;
 	if (!c || !ks_flag(c, "nombr"))
 		r = install_bios(in, e);

@@ -450,14 +450,23 @@ void ks_doc_free(struct ks_doc *doc)
 	free(doc);
 }
 
-static void warn_of_options(struct ks_doc *doc, const struct ks_cmd *c)
+static bool is_acted_on(
+	const struct ks_command *g, const struct ks_opt *opt, size_t len, unsigned consumers)
+{
+	if (consumers == KS_FOR_IMAGE)
+		return !g->image_options || ks_alternative(g->image_options, opt->name, len);
+	return consumers != KS_FOR_INSTALL || !g->install_ignored ||
+		!ks_alternative(g->install_ignored, opt->name, len);
+}
+
+static void warn_of_options(struct ks_doc *doc, const struct ks_cmd *c, unsigned consumers)
 {
 	const struct ks_command *g = c->grammar;
 
-	for (size_t i = 0; g->image_options && i < g->opt_count; i++) {
+	for (size_t i = 0; i < g->opt_count; i++) {
 		size_t len = strcspn(g->opts[i].name, "|");
 
-		if (c->given >> i & 1 && !ks_alternative(g->image_options, g->opts[i].name, len))
+		if (c->given >> i & 1 && !is_acted_on(g, &g->opts[i], len, consumers))
 			ks_warning(doc, c->file, c->line, "%s: --%.*s is not acted on", c->name,
 				(int)len, g->opts[i].name);
 	}
@@ -471,8 +480,8 @@ static void warn_of_support(struct ks_doc *doc, const struct ks_cmd *first, unsi
 		/* What nothing acts on was reported by the parser. */
 		if (used_by != 0 && !(used_by & consumers))
 			ks_warning(doc, c->file, c->line, "'%s' has no effect here", c->name);
-		else if (consumers == KS_FOR_IMAGE && used_by != 0)
-			warn_of_options(doc, c);
+		else if (used_by != 0)
+			warn_of_options(doc, c, consumers);
 	}
 }
 

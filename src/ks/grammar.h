@@ -101,6 +101,8 @@ struct ks_command {
 	unsigned used_by;      /* enum ks_consumer */
 	/* The options that an image build acts on, between '|'; NULL: all of them. */
 	const char *image_options;
+	/* The options that an install does not act on; NULL: none. */
+	const char *install_ignored;
 	/* What options alone cannot say.  Gives the line's values a last shape too. */
 	int (*check)(struct ks_entry *line, struct err *e);
 	/* Printed text, without the line end; NULL: head and out. */

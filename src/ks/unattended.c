@@ -131,7 +131,9 @@ static void ask_network(const struct ks_doc *doc, struct ks_question *q)
 	for (const struct ks_cmd *c = NULL; (c = ks_next(doc, "network", c));) {
 		if (!ks_given(c, "device") && !ks_given(c, "bootproto") && !ks_given(c, "ip"))
 			continue; /* only names the host */
-		q->reason = "network brings it up";
+		q->reason = ks_flag(c, "activate") ? "network brings it up"
+						   : "network names it, the live system asks for "
+						     "its address";
 		return;
 	}
 	*q = (struct ks_question){q->topic, false, "the source needs one: add network --device"};
@@ -146,14 +148,17 @@ static void ask_timezone(const struct ks_doc *doc, struct ks_question *q)
 		*q = (struct ks_question){q->topic, true, "timezone names it"};
 }
 
-/* "wheel" or "wheel(10)". */
-static bool is_in_wheel(const struct ks_cmd *user)
+/* "sudo" or "sudo(27)"; wheel gives nothing on Debian unless somebody has said so. */
+static bool is_administrator(const struct ks_cmd *user)
 {
+	static const char *const names[] = {"sudo", "wheel"};
 	const struct strv *groups = ks_list(user, "groups");
 
 	for (size_t i = 0; i < groups->count; i++)
-		if (str_eq(groups->items[i], "wheel") || str_starts(groups->items[i], "wheel("))
-			return true;
+		for (size_t k = 0; k < ARRAY_LEN(names); k++)
+			if (str_starts(groups->items[i], names[k]) &&
+				strchr("(", groups->items[i][strlen(names[k])]))
+				return true;
 	return false;
 }
 
@@ -162,12 +167,12 @@ static void ask_administrator(const struct ks_doc *doc, struct ks_question *q)
 	*q = (struct ks_question){"administrator", true, "rootpw says who gets in as root"};
 	if (has(doc, "rootpw"))
 		return;
-	q->reason = "a user of the group wheel can log in";
+	q->reason = "a user of the group sudo or wheel can log in";
 	for (const struct ks_cmd *c = NULL; (c = ks_next(doc, "user", c));)
-		if (is_in_wheel(c) && !ks_flag(c, "lock") && ks_text(c, "password")[0])
+		if (is_administrator(c) && !ks_flag(c, "lock") && ks_text(c, "password")[0])
 			return;
 	*q = (struct ks_question){q->topic, false,
-		"add rootpw, or user --groups=wheel with a password and not locked"};
+		"add rootpw, or user --groups=sudo with a password and not locked"};
 }
 
 static bool is_text_mode(const struct ks_doc *doc)

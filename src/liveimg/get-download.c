@@ -67,6 +67,43 @@ static int check_room(const char *folder, uint64_t needed_bytes, struct err *e)
 		have);
 }
 
+static char *part_name(const struct manifest *m)
+{
+	char digest[SHA256_HEX_BYTES];
+
+	hex_format(m->liveimg.sha256, SHA256_BYTES, digest);
+	return xasprintf("%.100s-%.100s.%.*s" PART_SUFFIX, m->name, m->version, DIGEST_LEN, digest);
+}
+
+/* NULL: this image does not come into a file of the folder that stays. */
+static char *part_path(const struct liveimg_from *spec, const struct manifest *m)
+{
+	autofree char *name = part_name(m);
+
+	if (!spec->to_disk || !spec->where || !fetch_is_remote(spec->where))
+		return NULL;
+	return xasprintf("%s/%s", spec->folder, name);
+}
+
+uint64_t liveimg_download_bytes(const struct liveimg_from *spec, const struct manifest *m)
+{
+	autofree char *path = part_path(spec, m);
+	const uint64_t size = m->liveimg.size_bytes;
+	struct stat st;
+
+	if (!path)
+		return spec->to_disk && spec->where && str_eq(spec->where, "-") ? size : 0;
+	return lstat(path, &st) < 0 ? size : size - MIN(size, (uint64_t)st.st_size);
+}
+
+void liveimg_drop_part(const struct liveimg_from *spec, const struct manifest *m)
+{
+	autofree char *path = part_path(spec, m);
+
+	if (path && unlink(path) == 0)
+		log_info("'%s' removed: the image is not wanted", path);
+}
+
 /* A newer image was asked for since: nobody goes on with those. */
 static void drop_other_parts(const char *folder, const char *keep)
 {
@@ -85,17 +122,13 @@ static void drop_other_parts(const char *folder, const char *keep)
 
 static int open_part(struct get_job *j, int *fd, struct err *e)
 {
-	const struct manifest *m = &j->out->manifest;
 	const char *folder = j->spec->folder;
-	char digest[SHA256_HEX_BYTES];
 	struct stat st;
 	int r = file_make_folder(folder, 0700, e);
 
 	if (r < 0)
 		return r;
-	hex_format(m->liveimg.sha256, SHA256_BYTES, digest);
-	autofree char *name = xasprintf(
-		"%.100s-%.100s.%.*s" PART_SUFFIX, m->name, m->version, DIGEST_LEN, digest);
+	autofree char *name = part_name(&j->out->manifest);
 	autofree char *path = xasprintf("%s/%s", folder, name);
 	drop_other_parts(folder, name);
 	autofd int opened = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);

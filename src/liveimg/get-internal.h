@@ -9,6 +9,7 @@ struct get_job {
 	struct progress *p;
 	struct liveimg *out;
 	char *manifest_name; /* for messages */
+	bool refused;        /* by who asked for it */
 };
 
 /* Where the files of an image are. */

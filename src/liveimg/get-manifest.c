@@ -129,6 +129,10 @@ static int take_manifest(struct get_job *j, const char *text, size_t len, const 
 		r = check_content(j, e);
 	if (r == 0)
 		keep_manifest(j->out, text, len, sig, sig_len);
+	if (r == 0 && j->spec->judge) {
+		r = j->spec->judge(j->spec->ctx, j->out, e);
+		j->refused = r < 0;
+	}
 	/* Who asks takes -ENOENT for "not here, look elsewhere". */
 	return r == -ENOENT ? err_wrap(e, -EBADMSG, "%s", j->manifest_name) : r;
 }

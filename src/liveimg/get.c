@@ -163,7 +163,7 @@ int liveimg_get(
 
 	free(j.manifest_name);
 	if (r < 0)
-		return err_wrap(e, r, "image");
+		return j.refused ? r : err_wrap(e, r, "image");
 	*out = image;
 	image = (struct liveimg){0};
 	return 0;

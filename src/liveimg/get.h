@@ -18,6 +18,8 @@
 /* Of the running system: its *.pem are who may sign.  Where there are any, a signature is needed. */
 #define LIVEIMG_TRUST_FOLDER "/etc/bedplate/trust.d"
 
+struct liveimg;
+
 struct liveimg_from {
 	/*
 	 * NULL: the image that this system was booted from.  Otherwise an image; the folder of a
@@ -31,9 +33,16 @@ struct liveimg_from {
 	const char *sha256_from; /* who says so, for messages: "FILE:LINE: liveimg: --checksum" */
 	const char *manifest; /* path of the manifest when where is "-"; NULL: beside the image */
 	bool signed_only;     /* also without anchors; then unsigned_ok lifts it */
-	bool unsigned_ok;     /* no signature at all is fine; a wrong one never is */
-	const char *trust;    /* NULL: LIVEIMG_TRUST_FOLDER */
+	/* No signature at all is fine.  A wrong one never is; without anchors none is judged, and none counts. */
+	bool unsigned_ok;
+	const char *trust; /* NULL: LIVEIMG_TRUST_FOLDER */
 	struct fetch_options fetch;
+	/*
+	 * Once signature and manifest were right, before anything of the image is fetched; may be NULL.
+	 * What it says goes to the caller as it is.  l has neither image nor download.
+	 */
+	int (*judge)(void *ctx, const struct liveimg *l, struct err *e);
+	void *ctx;
 };
 
 struct liveimg {
@@ -66,5 +75,9 @@ int liveimg_get(const struct liveimg_from *spec, struct liveimg *out, struct pro
 	struct err *e) MUST_CHECK;
 /* Whether this system says who may sign images. */
 bool liveimg_has_trust(void);
+/* What would be downloaded into the folder, after what is there already; 0: nothing. */
+uint64_t liveimg_download_bytes(const struct liveimg_from *spec, const struct manifest *m);
+/* An image that is not wanted: what an earlier call has downloaded of it goes. */
+void liveimg_drop_part(const struct liveimg_from *spec, const struct manifest *m);
 /* The image was used: what was downloaded goes from the disk.  It can still be read. */
 void liveimg_drop_download(struct liveimg *l);

@@ -74,10 +74,10 @@ static int check_output(const struct media *m, const char *output, struct err *e
 static int make_output(struct iso *iso, struct err *e)
 {
 	autofree char *tmp = xasprintf("%s.new", iso->output);
-	autofd int fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	autofd int fd = media_open_new(tmp, e);
 
 	if (fd < 0)
-		return err_errno(e, "'%s'", tmp);
+		return fd;
 	iso->tmp = take_ptr(tmp);
 	return 0;
 }

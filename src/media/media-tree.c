@@ -489,3 +489,14 @@ int media_label(const struct media *m, size_t max, char **out, struct err *e)
 		(*out)[max] = '\0';
 	return 0;
 }
+
+int media_open_new(const char *path, struct err *e)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+
+	if (fd < 0 && errno == EEXIST)
+		return err_set(e, EEXIST,
+			"'%s' is in the way: remove it if a run that was cut off has left it",
+			path);
+	return fd < 0 ? err_errno(e, "'%s'", path) : fd;
+}

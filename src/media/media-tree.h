@@ -87,6 +87,9 @@ extern const struct media_sibling media_way_back[MEDIA_WAY_BACK];
 /* The lines of SHA256SUMS, sorted by path.  The caller frees the text. */
 char *media_sums(const struct media *m) MUST_CHECK;
 
+/* The file that a medium is made in until it is complete; one that is there may be anybody's. */
+int media_open_new(const char *path, struct err *e) MUST_CHECK;
+
 /* The id of the menu entry that starts by itself. */
 const char *media_default_entry(const struct media_spec *spec);
 int media_timeout(const struct media_spec *spec);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/xalloc.h"
@@ -28,6 +29,7 @@ struct pxe {
 	char *parent; /* of folder */
 	char *url;    /* without a '/' at its end, or NULL */
 	bool exists;
+	size_t kept_len; /* of parent, what was there before */
 };
 
 static void pxe_fini(struct pxe *x)
@@ -55,6 +57,27 @@ static int check_url(struct pxe *x, const char *url, struct err *e)
 	return 0;
 }
 
+static void measure_parents(struct pxe *x)
+{
+	autofree char *path = xstrdup(x->parent);
+
+	for (char *slash; !file_exists(path) && (slash = strrchr(path, '/'));)
+		*slash = '\0';
+	x->kept_len = file_exists(path) ? strlen(path) : 0;
+}
+
+/* After a failure: those that are empty, up to what was there before. */
+static void drop_parents(const struct pxe *x)
+{
+	autofree char *path = x->parent && !x->exists ? xstrdup(x->parent) : xstrdup("");
+
+	while (*path && strlen(path) > x->kept_len && rmdir(path) == 0) {
+		char *slash = strrchr(path, '/');
+
+		*(slash ? slash : path) = '\0';
+	}
+}
+
 /* Only what this command has made is replaced. */
 static int check_folder(struct pxe *x, const char *folder, struct err *e)
 {
@@ -72,6 +95,7 @@ static int check_folder(struct pxe *x, const char *folder, struct err *e)
 	int r = file_list(folder, &names, e);
 	if (r == -ENOENT) {
 		*e = (struct err){0};
+		measure_parents(x);
 		return file_make_folder(x->parent, 0755, e);
 	}
 	if (r < 0)
@@ -175,25 +199,35 @@ static int take_place(const struct pxe *x, struct err *e)
 	return 0;
 }
 
-int media_write_pxe(const struct media_spec *spec, const char *folder, const char *url,
+static int write_folder(struct pxe *x, const struct media_spec *spec, const char *url,
 	struct progress *p, struct err *e)
 {
-	auto_with(pxe_fini) struct pxe x = {.folder = folder};
 	autoptr(media) m = NULL;
-	int r = check_url(&x, url, e);
+	int r = check_url(x, url, e);
 
 	if (r == 0)
-		r = check_folder(&x, folder, e);
+		r = check_folder(x, x->folder, e);
 	if (r == 0)
-		r = media_open(spec, x.parent, p, &m, e);
+		r = media_open(spec, x->parent, p, &m, e);
 	if (r < 0)
 		return r;
-	x.m = m;
-	r = fill(&x, e);
+	x->m = m;
+	r = fill(x, e);
 	if (r < 0)
 		return r;
 	autofree char *sums = media_sums(m);
 	autofree char *path = xasprintf("%s/" MEDIA_SUMS, m->tree);
 	r = file_replace(path, sums, strlen(sums), 0644, e);
-	return r < 0 ? r : take_place(&x, e);
+	return r < 0 ? r : take_place(x, e);
+}
+
+int media_write_pxe(const struct media_spec *spec, const char *folder, const char *url,
+	struct progress *p, struct err *e)
+{
+	auto_with(pxe_fini) struct pxe x = {.folder = folder};
+	int r = write_folder(&x, spec, url, p, e);
+
+	if (r < 0)
+		drop_parents(&x);
+	return r;
 }

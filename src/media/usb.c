@@ -491,13 +491,15 @@ static int write_bios(const struct stick *s, struct err *e)
 
 static int make_file(struct stick *s, struct err *e)
 {
-	s->tmp = xasprintf("%s.new", s->spec->target);
+	autofree char *tmp = xasprintf("%s.new", s->spec->target);
+	autofd int fd = media_open_new(tmp, e);
+
+	if (fd < 0)
+		return fd;
 	free(s->path);
-	s->path = xstrdup(s->tmp);
-	autofd int fd = open(s->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (fd < 0 || ftruncate(fd, (off_t)s->size_bytes) < 0)
-		return err_errno(e, "'%s'", s->path);
-	return 0;
+	s->path = xstrdup(tmp);
+	s->tmp = take_ptr(tmp);
+	return ftruncate(fd, (off_t)s->size_bytes) < 0 ? err_errno(e, "'%s'", s->path) : 0;
 }
 
 static int write_new(struct stick *s, struct err *e)

@@ -226,9 +226,15 @@ static int read_failures(int boot_fd, struct node_boot *b, struct err *e)
 
 	if (r == 0)
 		r = history_read(boot_fd, &history, e);
-	if (r < 0 || history.count == 0)
+	size_t at = history.count;
+	/* What was taken back has changed nothing of what was known. */
+	while (at > 0 &&
+		(str_eq(history.items[at - 1].result, "undone") ||
+			str_eq(history.items[at - 1].result, "dropped")))
+		at--;
+	if (r < 0 || at == 0)
 		return r;
-	struct transition *last = &history.items[history.count - 1];
+	struct transition *last = &history.items[at - 1];
 	if (str_eq(last->result, "failed")) {
 		b->last_failed = take_ptr(last->to);
 		b->last_why = take_ptr(last->why);

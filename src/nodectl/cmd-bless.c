@@ -23,7 +23,7 @@ static int run_bless(UNUSED const void *parsed, UNUSED char *const args[],
 	int r = nodectl_gather_installed(NODE_LOOK_FILES, &state, e);
 
 	if (r == 0)
-		r = upgrade_bless(e);
+		r = upgrade_bless(0, e);
 	if (r < 0)
 		return r;
 	printf(r == 1 ? "Layer %s is the default already.\n" : "Layer %s is the default now.\n",
@@ -39,7 +39,7 @@ static int run_unbless(
 	int r = nodectl_gather_installed(NODE_LOOK_FILES, &state, e);
 
 	if (r == 0)
-		r = upgrade_unbless(o->reason, e);
+		r = upgrade_unbless(0, o->reason, e);
 	if (r < 0)
 		return r;
 	printf("Layer %s is not good: the one before it boots next.\n", state.layer);

@@ -60,6 +60,14 @@ static int check_options(const struct options *o, struct err *e)
 	return CLI_WRONG_USE;
 }
 
+static void say_next(const char *layer, bool reboots)
+{
+	printf("bedplate: %s boots next, on trial%s\n", layer,
+		reboots ? "" : "; restart the node when it suits");
+	if (!reboots)
+		printf("bedplate: changes of /etc from now on are not in %s\n", layer);
+}
+
 static void say_text(const struct options *o, const struct upgrade_plan *u, int r)
 {
 	autofree char *text = upgrade_plan_text(u);
@@ -74,8 +82,7 @@ static void say_text(const struct options *o, const struct upgrade_plan *u, int 
 	else if (o->stage)
 		printf("bedplate: staged %s; 'nodectl activate' makes it boot\n", u->to);
 	else
-		printf("bedplate: %s boots next, on trial%s\n", u->to,
-			o->reboot ? "" : "; restart the node when it suits");
+		say_next(u->to, o->reboot);
 }
 
 static const char *result_of(const struct options *o, const struct upgrade_plan *u, int r)
@@ -163,18 +170,32 @@ static const struct cli_opt activate_opts[] = {
 		offsetof(struct activate_options, allow_running_vms)},
 };
 
+static void say_activated(
+	const struct merge_report *report, const char *layer, const struct activate_options *o)
+{
+	autofree char *changes = merge_report_text(report);
+
+	if (*changes)
+		printf("Changes of this node:\n%s", changes);
+	say_next(layer, o->reboot);
+}
+
 static int run_activate(
-	const void *parsed, UNUSED char *const args[], UNUSED struct progress *p, struct err *e)
+	const void *parsed, UNUSED char *const args[], struct progress *p, struct err *e)
 {
 	const struct activate_options *o = parsed;
+	automergereport report = {0};
 	autofree char *layer = NULL;
-	int r = upgrade_activate(o->allow_running_vms, &layer, e);
+	int r = upgrade_activate(o->allow_running_vms, &report, &layer, p, e);
 
-	if (o->json)
-		restart_print_json("trial", layer, r, e);
-	else if (r == 0)
-		printf("bedplate: %s boots next, on trial%s\n", layer,
-			o->reboot ? "" : "; restart the node when it suits");
+	if (o->json) {
+		json_t *out = restart_json("trial", layer, r, e);
+
+		json_object_set_new(out, "changes", merge_report_json(&report));
+		json_print(out);
+	} else if (r == 0) {
+		say_activated(&report, layer, o);
+	}
 	return r == 0 && o->reboot ? restart_node(e) : r;
 }
 
@@ -182,8 +203,10 @@ const struct cli_command cmd_activate = {
 	.name = "activate",
 	.args = "",
 	.summary = "Boot next what 'upgrade --stage' has made",
+	.details = "What was changed on the node is merged into it once more, as it is by now.\n",
 	.opts = activate_opts,
 	.opt_count = ARRAY_LEN(activate_opts),
 	.opts_size = sizeof(struct activate_options),
+	.has_progress = true,
 	.run = run_activate,
 };

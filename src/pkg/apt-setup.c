@@ -53,6 +53,32 @@ char *apt_sources_text(const struct pkg_request *req)
 	return strbuf_take(&b);
 }
 
+static bool is_remote(const struct pkg_repo *r)
+{
+	return r->suite && !str_starts(r->baseurl, "file:");
+}
+
+char *apt_image_sources_text(const struct pkg_request *req)
+{
+	autostrbuf b = {0};
+
+	for (size_t i = 0; i < req->repo_count; i++) {
+		const struct pkg_repo *r = &req->repos[i];
+
+		if (!is_remote(r))
+			continue;
+		strbuf_printf(&b,
+			"Enabled: no\nTypes: deb\nURIs: %s\nSuites: %s\nComponents:", r->baseurl,
+			r->suite);
+		for (size_t k = 0; k < r->components.count; k++)
+			strbuf_printf(&b, " %s", r->components.items[k]);
+		if (r->signedby)
+			strbuf_printf(&b, "\nSigned-By: %s", r->signedby);
+		strbuf_puts(&b, "\n\n");
+	}
+	return strbuf_take(&b);
+}
+
 static void add_https(struct strbuf *b, const char *host, const char *option, const char *value)
 {
 	if (value)

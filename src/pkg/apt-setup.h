@@ -28,6 +28,12 @@ int apt_setup_init(struct apt_setup *s, const struct pkg_request *req, const cha
 
 /* The lines of sources.list.  The caller frees it. */
 char *apt_sources_text(const struct pkg_request *req) MUST_CHECK;
+/*
+ * The archives of the image, for who wants to look at or try a package on a node.  They are off: what
+ * 'apt upgrade' took from them would be gone with the next image, and be in the way of it.
+  The caller frees it.
+ */
+char *apt_image_sources_text(const struct pkg_request *req) MUST_CHECK;
 /* How to reach the servers: proxies and certificates.  The caller frees it. */
 char *apt_transport_text(const struct pkg_request *req) MUST_CHECK;
 

@@ -72,6 +72,18 @@ static const char *owner_of(const struct application *a, size_t index, const cha
 	return NULL;
 }
 
+/* Each plugin with a user of its own adds lines there. */
+static bool is_of_accounts(const char *path)
+{
+	static const char *const files[] = {
+		"etc/passwd", "etc/group", "etc/shadow", "etc/gshadow", "etc/subuid", "etc/subgid"};
+
+	for (size_t i = 0; i < ARRAY_LEN(files); i++)
+		if (str_eq(path, files[i]))
+			return true;
+	return false;
+}
+
 static int check_change(
 	const struct application *a, size_t index, const struct change *c, struct err *e)
 {
@@ -85,7 +97,8 @@ static int check_change(
 	if (!plugin_policy_allows(x->policy, c->en, c->kind == CHANGE_ADDED))
 		return err_set(e, EACCES, "plugin '%s' %s '/%s', which it does not declare", name,
 			verbs[c->kind], safe);
-	const char *owner = plugin_path_is_common(path) || S_ISDIR(c->en->mode)
+	const char *owner = plugin_path_is_common(path) || S_ISDIR(c->en->mode) ||
+			(c->kind == CHANGE_CHANGED && is_of_accounts(path))
 		? NULL
 		: owner_of(a, index, path);
 	/* The rules of the firewall and the kernel's arguments are everybody's. */

@@ -45,6 +45,9 @@ int base_open(const char *vg, const char *base, const struct base_verity *v,
 /* Fine when it is not open, or only half. */
 int base_close(const char *vg, const char *base, const char *mapper_name, struct err *e) MUST_CHECK;
 
+/* Whether a tag of the node's group, LVM_TAG_BIOS for one, names the partition. */
+bool node_owns_part(const struct inventory *inv, const char *prefix, const struct inv_part *part);
+
 /*
  * Remove all of the node's bases, layers and volumes, its pool, and its group when nothing foreign
  * is left in it; with partitions also those that its tags name, and the labels on what was the

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libmount.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 #include "base/interrupt.h"
@@ -18,7 +19,7 @@
 #include "sys/chroot.h"
 
 #define DEPTH_MAX   4
-#define ENTRIES_MAX 200000
+#define ENTRIES_MAX 1000000
 
 static bool is_domain(int dir_fd)
 {
@@ -28,41 +29,55 @@ static bool is_domain(int dir_fd)
 		S_ISREG(st.st_mode) && st.st_size > 0;
 }
 
+struct search {
+	unsigned left;   /* entries that may still be looked at */
+	const char *why; /* not all was searched; NULL: it was */
+};
+
 /* Takes over fd. */
-static bool look(int fd, unsigned depth, unsigned *left)
+static bool look(int fd, unsigned depth, struct search *s)
 {
 	bool found = is_domain(fd);
 	DIR *dir = fdopendir(fd);
 	struct dirent *d;
 
 	if (!dir) {
+		s->why = "a folder cannot be read";
 		close(fd);
 		return found;
 	}
-	while (!found && depth<DEPTH_MAX && * left> 0 && !interrupt_pending() &&
-		(d = readdir(dir))) {
+	while (!found && depth < DEPTH_MAX && s->left > 0 && !interrupt_pending()) {
 		int child = -1;
 
-		--*left;
-		if (d->d_name[0] != '.' && (d->d_type == DT_DIR || d->d_type == DT_UNKNOWN))
-			child = openat(dirfd(dir), d->d_name,
-				O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		errno = 0;
+		d = readdir(dir);
+		if (!d && errno != 0)
+			s->why = "a folder cannot be read";
+		if (!d)
+			break;
+		s->left--;
+		if (d->d_name[0] == '.' || (d->d_type != DT_DIR && d->d_type != DT_UNKNOWN))
+			continue;
+		child = openat(
+			dirfd(dir), d->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (child >= 0)
-			found = look(child, depth + 1, left);
+			found = look(child, depth + 1, s);
+		else if (errno != ENOTDIR && errno != ELOOP)
+			s->why = "a folder cannot be opened";
 	}
 	closedir(dir);
 	return found;
 }
 
-static bool look_at(const char *device, const char *dir)
+static bool look_at(const char *dir, const char **why)
 {
-	unsigned left = ENTRIES_MAX;
+	struct search s = {.left = ENTRIES_MAX};
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool found = fd >= 0 && look(fd, 0, &left);
+	bool found = fd >= 0 && look(fd, 0, &s);
 
-	if (left == 0)
-		log_warning(
-			"%s: too many files, not all were searched for a storage domain", device);
+	if (fd < 0)
+		s.why = "its root cannot be opened";
+	*why = s.left == 0 ? "it has too many files" : s.why;
 	return found;
 }
 
@@ -84,11 +99,13 @@ static const char *mount_options(const char *fstype)
 	return NULL;
 }
 
-static bool mount_and_look(const char *device, const char *fstype, const char *dir)
+static bool mount_and_look(
+	const char *device, const char *fstype, const char *dir, char **unsearched)
 {
 	struct libmnt_context *mount = mnt_new_context();
 	bool found = false;
-	char why[256];
+	char reason[256];
+	const char *why = NULL;
 	int r = -ENOMEM;
 
 	if (mount) {
@@ -100,7 +117,7 @@ static bool mount_and_look(const char *device, const char *fstype, const char *d
 		r = mnt_context_mount(mount);
 	}
 	if (r == 0) {
-		found = look_at(device, dir);
+		found = look_at(dir, &why);
 		mnt_reset_context(mount);
 		mnt_context_disable_mtab(mount, 1);
 		mnt_context_set_target(mount, dir);
@@ -108,17 +125,17 @@ static bool mount_and_look(const char *device, const char *fstype, const char *d
 		if (mnt_context_umount(mount) != 0)
 			log_warning("%s: cannot unmount it again", device);
 	} else {
-		if (!mount || mnt_context_get_excode(mount, r, why, sizeof(why)) == 0)
-			why[0] = '\0';
-		log_warning("%s: %s cannot be read safely, it is not searched for a storage domain"
-			    "%s%s",
-			device, fstype, why[0] ? ": " : "", why);
+		if (!mount || mnt_context_get_excode(mount, r, reason, sizeof(reason)) == 0)
+			snprintf(reason, sizeof(reason), "it cannot be mounted");
+		why = reason;
 	}
+	if (!found && why)
+		*unsearched = xasprintf("%s: %s", fstype, why);
 	mnt_free_context(mount);
 	return found;
 }
 
-bool domain_is_on(const char *device, const char *fstype)
+bool domain_is_on(const char *device, const char *fstype, char **unsearched)
 {
 	char dir[] = "/run/bedplate-look.XXXXXX";
 	bool found;
@@ -126,10 +143,10 @@ bool domain_is_on(const char *device, const char *fstype)
 	if (!fstype || !mount_options(fstype))
 		return false;
 	if (!mkdtemp(dir)) {
-		log_warning("%s: not searched for a storage domain: no folder in /run", device);
+		*unsearched = xstrdup("there is no folder in /run to mount it on");
 		return false;
 	}
-	found = mount_and_look(device, fstype, dir);
+	found = mount_and_look(device, fstype, dir, unsearched);
 	(void)rmdir(dir);
 	return found;
 }

@@ -30,9 +30,10 @@ char *uses_of(const struct uses *u, const char *device, bool has_parts) MUST_CHE
 bool uses_live(const struct uses *u, const char *device);
 
 /*
- * Whether a file system has a non-empty dom_md/metadata below its first folders.  What cannot be
- * looked at without a risk of writing is logged and taken for none.
+ * Whether a file system has a non-empty dom_md/metadata below its first folders.  When none was found
+ * and not all of it could be looked at, *unsearched says why; the caller frees it.  Types that never hold
+ * one are not looked at.
  */
-bool domain_is_on(const char *device, const char *fstype);
+bool domain_is_on(const char *device, const char *fstype, char **unsearched);
 /* Nothing mounted there must get out of this process. */
 int domain_prepare(struct err *e) MUST_CHECK;

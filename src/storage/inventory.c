@@ -21,6 +21,7 @@ static void part_fini(struct inv_part *part)
 	free(part->label);
 	free(part->uuid);
 	free(part->in_use);
+	free(part->unsearched);
 }
 
 static void disk_fini(struct inv_disk *d)
@@ -48,6 +49,7 @@ static void vg_fini(struct inv_vg *vg)
 		free(vg->lvs[i].name);
 		strv_fini(&vg->lvs[i].tags);
 		free(vg->lvs[i].in_use);
+		free(vg->lvs[i].unsearched);
 		free(vg->lvs[i].pool);
 	}
 	free(vg->lvs);
@@ -95,6 +97,17 @@ const struct inv_vg *inventory_vg_of(const struct inventory *inv, const char *de
 bool inventory_has_tag(const struct strv *tags, const char *tag)
 {
 	return strv_has(tags, tag);
+}
+
+bool inventory_lv_is_ours(const struct inv_lv *lv)
+{
+	static const char *const tags[] = {LVM_TAG_BASE, LVM_TAG_LAYER, LVM_TAG_VOLUME,
+		LVM_TAG_POOL, LVM_TAG_SNAPSHOT, LVM_TAG_NEW};
+
+	for (size_t i = 0; i < ARRAY_LEN(tags); i++)
+		if (inventory_has_tag(&lv->tags, tags[i]))
+			return true;
+	return false;
 }
 
 static int compare_disks(const void *a, const void *b)
@@ -261,15 +274,35 @@ static bool has_domain_tag(const struct strv *tags)
 	return false;
 }
 
+/*
+ * What an install of ours that was cut off has left may be damaged, and must not be in the way of the
+ * next one.
+ */
+static void forgive_own(const char *device, bool ours, char **unsearched)
+{
+	if (!ours || !*unsearched)
+		return;
+	log_warning(
+		"%s of the node was not searched for a storage domain: %s", device, *unsearched);
+	free(take_ptr(*unsearched));
+}
+
 /* Of what is in use nothing is asked: it is refused anyway. */
+static void find_domain_in_part(struct inv_part *part)
+{
+	if (part->in_use)
+		return;
+	part->storage_domain = domain_is_on(part->path, part->fstype, &part->unsearched);
+	forgive_own(part->path, part->partlabel && str_starts(part->partlabel, OWN_PARTLABEL),
+		&part->unsearched);
+}
+
 static void find_domains_on_disk(struct inv_disk *d)
 {
-	if (!d->table && !d->whole.in_use)
-		d->whole.storage_domain = domain_is_on(d->path, d->whole.fstype);
+	if (!d->table)
+		find_domain_in_part(&d->whole);
 	for (size_t i = 0; i < d->part_count; i++)
-		if (!d->parts[i].in_use)
-			d->parts[i].storage_domain = domain_is_on(
-				d->parts[i].path, d->parts[i].fstype);
+		find_domain_in_part(&d->parts[i]);
 }
 
 static void find_domain_in_volume(struct inv_vg *vg, struct inv_lv *lv)
@@ -278,18 +311,22 @@ static void find_domain_in_volume(struct inv_vg *vg, struct inv_lv *lv)
 	struct inv_part content = {0};
 
 	lv->storage_domain = has_domain_tag(&lv->tags);
-	/* A pool has no content of its own; of what is not active nothing can be read. */
+	/* A pool has no content of its own. */
 	if (!lv->in_use && lv->metadata_bytes == 0) {
 		autofd int fd = open(device, O_RDONLY | O_CLOEXEC);
 
 		if (fd >= 0)
 			probe_content(fd, 0, lv->size_bytes, &content);
 		if (content.fstype)
-			lv->storage_domain = lv->storage_domain ||
-				domain_is_on(device, content.fstype);
-		if (fd < 0)
-			log_info("%s is not active, it is not searched for a storage domain",
-				device);
+			lv->storage_domain = domain_is_on(
+						     device, content.fstype, &lv->unsearched) ||
+				lv->storage_domain;
+		/* Bases and snapshots never are. */
+		if (fd < 0 && !inventory_lv_is_ours(lv))
+			lv->unsearched = xasprintf(
+				"it is not active (lvchange --activate=y --ignoreactivationskip %s/%s)",
+				vg->name, lv->name);
+		forgive_own(device, inventory_lv_is_ours(lv), &lv->unsearched);
 	}
 	part_fini(&content);
 	vg->storage_domain = vg->storage_domain || lv->storage_domain;

@@ -21,6 +21,7 @@ struct inv_part {
 	char *fstype, *label, *uuid; /* "ext4", "LVM2_member", ...; NULL: nothing known */
 	char *in_use;                /* NULL: free.  Otherwise by what: "mounted on /srv", "swap" */
 	bool storage_domain;         /* a dom_md/metadata is on it */
+	char *unsearched;            /* why that is not known; NULL: it is */
 };
 
 struct inv_disk {
@@ -46,6 +47,7 @@ struct inv_lv {
 	uint64_t size_bytes;
 	char *in_use; /* NULL: free */
 	bool storage_domain;
+	char *unsearched;        /* as of a part */
 	char *pool;              /* a thin volume's pool, in the same group; NULL: not thin */
 	uint64_t metadata_bytes; /* of a thin pool, else 0 */
 };
@@ -83,3 +85,5 @@ const struct inv_disk *inventory_disk(const struct inventory *inv, const char *n
 /* The group that the device is a physical volume of, or NULL. */
 const struct inv_vg *inventory_vg_of(const struct inventory *inv, const char *device);
 bool inventory_has_tag(const struct strv *tags, const char *tag);
+/* Of a node's making, also what an upgrade that was cut off has left. */
+bool inventory_lv_is_ours(const struct inv_lv *lv);

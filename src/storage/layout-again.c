@@ -30,17 +30,6 @@ static int find_group(struct plan *p, struct err *e)
 	return 0;
 }
 
-static bool is_ours(const struct inv_lv *lv)
-{
-	static const char *const tags[] = {
-		LVM_TAG_BASE, LVM_TAG_LAYER, LVM_TAG_VOLUME, LVM_TAG_POOL, LVM_TAG_SNAPSHOT};
-
-	for (size_t i = 0; i < ARRAY_LEN(tags); i++)
-		if (inventory_has_tag(&lv->tags, tags[i]))
-			return true;
-	return false;
-}
-
 static const struct inv_lv *own_pool(const struct inv_vg *vg)
 {
 	for (size_t i = 0; i < vg->lv_count; i++)
@@ -76,8 +65,8 @@ static int check_volumes(const struct inv_vg *vg, struct err *e)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < vg->lv_count; i++)
-		r = is_ours(&vg->lvs[i]) ? check_own(vg, &vg->lvs[i], e)
-					 : check_foreign(vg, &vg->lvs[i], e);
+		r = inventory_lv_is_ours(&vg->lvs[i]) ? check_own(vg, &vg->lvs[i], e)
+						      : check_foreign(vg, &vg->lvs[i], e);
 	return r;
 }
 
@@ -90,13 +79,13 @@ static void note_volumes(struct plan *p)
 	p->vg_room_bytes = vg->free_bytes;
 	for (size_t i = 0; i < vg->lv_count; i++)
 		foreign_pool = foreign_pool ||
-			(vg->lvs[i].metadata_bytes > 0 && !is_ours(&vg->lvs[i]));
+			(vg->lvs[i].metadata_bytes > 0 && !inventory_lv_is_ours(&vg->lvs[i]));
 	for (size_t i = 0; i < vg->lv_count; i++) {
 		const struct inv_lv *lv = &vg->lvs[i];
 		autofree char *device = xasprintf("/dev/%s/%s", vg->name, lv->name);
 		autofree char *size = str_bytes(lv->size_bytes);
 
-		if (!is_ours(lv))
+		if (!inventory_lv_is_ours(lv))
 			continue;
 		strv_take(&p->out->remove_lvs, xasprintf("%s/%s", vg->name, lv->name));
 		plan_add_erase(p->out, device,
@@ -248,9 +237,31 @@ static int check_parts(struct plan *p, struct err *e)
 	return plan_check_parts(p, e);
 }
 
+/* Which disks and what goes from them, the node has decided already. */
+static void warn_of_useless(const struct plan *p)
+{
+	static const char *const commands[] = {"clearpart", "ignoredisk", "zerombr"};
+	static const char *const options[] = {"boot-drive", "driveorder"};
+	const struct ks_cmd *loader = ks_next(p->doc, "bootloader", NULL);
+	autostrbuf b = {0};
+
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (ks_next(p->doc, commands[i], NULL))
+			strbuf_printf(&b, "%s%s", b.len ? ", " : "", commands[i]);
+	for (size_t i = 0; loader && i < ARRAY_LEN(options); i++)
+		if (ks_given(loader, options[i]))
+			strbuf_printf(&b, "%sbootloader --%s", b.len ? ", " : "", options[i]);
+	if (b.len > 0)
+		log_warning(
+			"a reinstall keeps the node's disks and partitions, ignored: %s", b.data);
+}
+
 int plan_keep_node(struct plan *p, struct err *e)
 {
 	int r = find_group(p, e);
+
+	if (r == 0)
+		warn_of_useless(p);
 
 	if (r == 0)
 		r = check_volumes(p->old_vg, e);

@@ -74,6 +74,27 @@ static const struct inv_part *first_kept(const struct pick *pick)
 	return NULL;
 }
 
+/* Somebody else's storage stays alone on its disk: an install beside it is more often a mistake. */
+static int check_kept(const struct pick *pick, struct err *e)
+{
+	const struct inv_disk *d = pick->disk;
+
+	for (size_t i = 0; i < d->part_count; i++) {
+		const struct inv_part *part = &d->parts[i];
+		bool is_pv = part->fstype &&
+			(str_eq(part->fstype, "LVM2_member") ||
+				str_eq(part->fstype, "LVM1_member"));
+
+		if (!pick->goes[i] && (is_pv || part->storage_domain))
+			return err_set(e, EBUSY,
+				"%s: %s is %s and not covered by clearpart: let it be erased, or "
+				"use another disk",
+				d->path, part->path,
+				is_pv ? "an LVM physical volume" : "a storage domain");
+	}
+	return 0;
+}
+
 /* A disk without a partition table: what is on it, if anything, lies on the whole of it. */
 static int clear_whole(const struct plan *p, struct pick *pick, bool all, struct err *e)
 {
@@ -105,6 +126,9 @@ static int clear_disk(const struct plan *p, const struct ks_cmd *c, struct pick 
 		pick->goes[i] = all ||
 			(covered && str_eq(type, "linux") && is_linux(&d->parts[i])) ||
 			(str_eq(type, "list") && is_listed(c, &d->parts[i]));
+	int r = check_kept(pick, e);
+	if (r < 0)
+		return r;
 	const struct inv_part *kept = first_kept(pick);
 	pick->new_table = !kept;
 	if (!kept || str_eq(d->table, "gpt"))
@@ -130,9 +154,30 @@ static bool device_goes(const struct plan *p, const char *device)
 	return false;
 }
 
+/* What cannot be searched may be somebody's only copy: whoever knows better wipes it. */
+static int check_searched(const char *device, const char *unsearched, struct err *e)
+{
+	return unsearched
+		? err_set(e, EBUSY,
+			  "%s was not searched for a storage domain: %s; if nothing on it "
+			  "is needed: wipefs --all %s",
+			  device, unsearched, device)
+		: 0;
+}
+
+static int check_volume_goes(const struct inv_vg *vg, const struct inv_lv *lv, struct err *e)
+{
+	autofree char *device = xasprintf("/dev/%s/%s", vg->name, lv->name);
+
+	if (lv->in_use)
+		return err_set(e, EBUSY, "%s is in use: %s", device, lv->in_use);
+	return check_searched(device, lv->unsearched, e);
+}
+
 static int check_group_goes(const struct plan *p, const struct inv_vg *vg, struct err *e)
 {
 	const char *mine = NULL, *other = NULL;
+	int r = 0;
 
 	for (size_t i = 0; i < vg->pvs.count; i++) {
 		if (device_goes(p, vg->pvs.items[i]))
@@ -155,23 +200,27 @@ static int check_group_goes(const struct plan *p, const struct inv_vg *vg, struc
 			"%s belongs to volume group '%s', which is on %s too, and that is not to be "
 			"erased",
 			mine, vg->name, other);
-	for (size_t i = 0; i < vg->lv_count; i++)
-		if (vg->lvs[i].in_use)
-			return err_set(e, EBUSY, "/dev/%s/%s is in use: %s", vg->name,
-				vg->lvs[i].name, vg->lvs[i].in_use);
-	return 0;
+	for (size_t i = 0; r == 0 && i < vg->lv_count; i++)
+		r = check_volume_goes(vg, &vg->lvs[i], e);
+	return r;
+}
+
+static int check_part_goes(const struct inv_part *part, struct err *e)
+{
+	if (part->storage_domain)
+		return err_set(e, EBUSY, "%s has a storage domain", part->path);
+	return check_searched(part->path, part->unsearched, e);
 }
 
 static int check_parts(const struct pick *pick, struct err *e)
 {
 	const struct inv_disk *d = pick->disk;
+	int r = pick->whole_goes ? check_part_goes(&d->whole, e) : 0;
 
-	if (pick->whole_goes && d->whole.storage_domain)
-		return err_set(e, EBUSY, "%s has a storage domain", d->path);
-	for (size_t i = 0; i < d->part_count; i++)
-		if (pick->goes[i] && d->parts[i].storage_domain)
-			return err_set(e, EBUSY, "%s has a storage domain", d->parts[i].path);
-	return 0;
+	for (size_t i = 0; r == 0 && i < d->part_count; i++)
+		if (pick->goes[i])
+			r = check_part_goes(&d->parts[i], e);
+	return r;
 }
 
 static int check_all(const struct plan *p, struct err *e)

@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/str.h"
 
+#define OWN_PARTLABEL    "bedplate-" /* what the PARTLABEL of each of our partitions begins with */
 #define LVM_TAG_VG       "bedplate:vg"
 #define LVM_TAG_POOL     "bedplate:pool"
 #define LVM_TAG_BASE     "bedplate:base"

@@ -25,21 +25,10 @@ static bool is_pool(const struct inv_lv *lv)
 	return inventory_has_tag(&lv->tags, LVM_TAG_POOL);
 }
 
-static bool is_ours(const struct inv_lv *lv)
-{
-	static const char *const tags[] = {
-		LVM_TAG_BASE, LVM_TAG_LAYER, LVM_TAG_VOLUME, LVM_TAG_SNAPSHOT, LVM_TAG_NEW};
-
-	for (size_t i = 0; i < ARRAY_LEN(tags); i++)
-		if (inventory_has_tag(&lv->tags, tags[i]))
-			return true;
-	return is_pool(lv);
-}
-
 /* The pool that a foreign volume is in stays, with its tag: it is still the node's making. */
 static bool goes(const struct removal *rm, const struct inv_lv *lv)
 {
-	return is_ours(lv) && !(is_pool(lv) && rm->keeps_pool);
+	return inventory_lv_is_ours(lv) && !(is_pool(lv) && rm->keeps_pool);
 }
 
 static int find_node(struct removal *rm, struct err *e)
@@ -69,10 +58,10 @@ static int check_volumes(struct removal *rm, struct err *e)
 	for (size_t i = 0; i < vg->lv_count; i++) {
 		const struct inv_lv *lv = &vg->lvs[i], *pool = NULL;
 
-		if (is_ours(lv) && (lv->in_use || lv->storage_domain))
+		if (inventory_lv_is_ours(lv) && (lv->in_use || lv->storage_domain))
 			return err_set(e, EBUSY, "/dev/%s/%s is in use: %s", vg->name, lv->name,
 				lv->in_use ? lv->in_use : "it has a storage domain");
-		if (is_ours(lv))
+		if (inventory_lv_is_ours(lv))
 			continue;
 		rm->keeps_group = true;
 		for (size_t j = 0; lv->pool && j < vg->lv_count; j++)
@@ -83,19 +72,32 @@ static int check_volumes(struct removal *rm, struct err *e)
 	return 0;
 }
 
+static bool is_tagged(const struct inv_vg *vg, const char *prefix, const struct inv_part *part)
+{
+	for (size_t i = 0; part->partuuid && i < vg->tags.count; i++)
+		if (str_starts(vg->tags.items[i], prefix) &&
+			strcasecmp(vg->tags.items[i] + strlen(prefix), part->partuuid) == 0)
+			return true;
+	return false;
+}
+
+bool node_owns_part(const struct inventory *inv, const char *prefix, const struct inv_part *part)
+{
+	for (size_t i = 0; i < inv->vg_count; i++)
+		if (inventory_has_tag(&inv->vgs[i].tags, LVM_TAG_VG) &&
+			is_tagged(&inv->vgs[i], prefix, part))
+			return true;
+	return false;
+}
+
 /* Whether a tag of the group names it, or it is a physical volume of a group that goes. */
 static bool part_goes(const struct removal *rm, const struct inv_part *part)
 {
 	static const char *const prefixes[] = {LVM_TAG_BIOS, LVM_TAG_EFI, LVM_TAG_BOOT};
 
-	for (size_t i = 0; part->partuuid && i < rm->vg->tags.count; i++) {
-		const char *tag = rm->vg->tags.items[i];
-
-		for (size_t j = 0; j < ARRAY_LEN(prefixes); j++)
-			if (str_starts(tag, prefixes[j]) &&
-				strcasecmp(tag + strlen(prefixes[j]), part->partuuid) == 0)
-				return true;
-	}
+	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
+		if (is_tagged(rm->vg, prefixes[i], part))
+			return true;
 	return !rm->keeps_group && strv_has(&rm->vg->pvs, part->path) && part->partlabel &&
 		str_eq(part->partlabel, LVM_PARTLABEL);
 }

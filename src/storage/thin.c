@@ -6,6 +6,7 @@
 
 #include "base/cmd.h"
 #include "base/interrupt.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "storage/pool-metadata.h"
@@ -264,12 +265,18 @@ static const struct lvm_lv *find_lv(const struct lvm_report *r, const char *vg, 
 	return NULL;
 }
 
-static int check_free(
-	const struct lvm_report *report, const char *vg, const char *name, struct err *e)
+int thin_drop(const char *vg, const char *name, struct err *e)
 {
-	if (find_lv(report, vg, name))
-		return err_set(e, EEXIST, "there is a volume '%s/%s' already", vg, name);
-	return 0;
+	autofree char *select = xasprintf(
+		"--select=lv_name=\"%s\" && lv_tags=\"" LVM_TAG_NEW "\"", name);
+	int r = check_names(vg, name, e);
+
+	/* This is how what was interrupted is taken back. */
+	interrupt_defer();
+	if (r == 0)
+		r = lvm_run(e, "lvremove", "--force", select, vg, NULL);
+	interrupt_resume();
+	return r < 0 ? err_wrap(e, r, "removing volume '%s'", name) : 0;
 }
 
 /* lvcreate(8) may have been ended after it made it. */
@@ -277,7 +284,7 @@ static void take_back(const char *vg, const char *name)
 {
 	struct err removing = {0};
 
-	if (thin_remove(vg, name, &removing) < 0)
+	if (thin_drop(vg, name, &removing) < 0)
 		log_warning("%s", removing.msg);
 }
 
@@ -286,15 +293,10 @@ int thin_create(const char *vg, const char *pool, const char *name, uint64_t byt
 	autofree char *size = size_option("--virtualsize", bytes);
 	autofree char *in_pool = xasprintf("--thinpool=%s", pool);
 	autofree char *named = xasprintf("--name=%s", name);
-	autolvmreport report = {0};
 	int r = check_names(vg, pool, e);
 
 	if (r == 0)
 		r = check_names(vg, name, e);
-	if (r == 0)
-		r = lvm_report(&report, e);
-	if (r == 0)
-		r = check_free(&report, vg, name, e);
 	if (r < 0)
 		return err_wrap(e, r, "new volume '%s'", name);
 	r = lvm_run(e, "lvcreate", "--type=thin", size, in_pool, "--addtag=" LVM_TAG_NEW, named, vg,
@@ -321,8 +323,13 @@ int pool_settle(const char *vg, const char *pool, struct err *e)
 static int grow(const char *vg, const char *name, uint64_t min_bytes, struct err *e)
 {
 	autofree char *lv = xasprintf("%s/%s", vg, name);
+	autofree char *path = xasprintf("/dev/%s", lv);
 	autofree char *size = size_option("--size", min_bytes);
+	autoptr(source) volume = NULL;
+	int r = source_open_path(path, &volume, e);
 
+	if (r < 0 || volume->size_bytes >= min_bytes)
+		return r;
 	return lvm_run(e, "lvextend", size, lv, NULL);
 }
 
@@ -331,26 +338,16 @@ int thin_snapshot(
 {
 	autofree char *of = xasprintf("%s/%s", vg, origin);
 	autofree char *named = xasprintf("--name=%s", name);
-	const char *permission = min_bytes > 0 ? "--permission=rw" : "--permission=r";
-	const struct lvm_lv *from = NULL;
-	autolvmreport report = {0};
 	int r = check_names(vg, origin, e);
 
 	if (r == 0)
 		r = check_names(vg, name, e);
-	if (r == 0)
-		r = lvm_report(&report, e);
-	if (r == 0)
-		r = check_free(&report, vg, name, e);
-	if (r == 0)
-		from = find_lv(&report, vg, origin);
-	if (r == 0 && (!from || !from->is_thin))
-		r = err_set(e, ENOENT, "there is no thin volume '%s'", of);
 	if (r < 0)
 		return err_wrap(e, r, "snapshot '%s' of '%s'", name, origin);
-	r = lvm_run(e, "lvcreate", "--snapshot", "--setactivationskip=n", permission,
+	/* Without a size lvcreate(8) makes a thin one or none. */
+	r = lvm_run(e, "lvcreate", "--snapshot", "--setactivationskip=n", "--permission=rw",
 		"--addtag=" LVM_TAG_NEW, named, of, NULL);
-	if (r == 0 && from->size_bytes < min_bytes)
+	if (r == 0)
 		r = grow(vg, name, min_bytes, e);
 	if (r == 0)
 		return 0;
@@ -358,21 +355,19 @@ int thin_snapshot(
 	return err_wrap(e, r, "snapshot '%s' of '%s'", name, origin);
 }
 
-/* Only what changes: lvchange(8) refuses to make read-only what is read-only. */
-static int accept(const struct lvm_lv *lv, bool read_only, const char *const tags[], struct err *e)
+static int accept(const char *path, bool read_only, const char *const tags[], struct err *e)
 {
 	autostrv args = {0};
 
 	strv_add(&args, "lvchange");
-	if (read_only && !lv->read_only)
+	if (read_only) {
 		strv_add(&args, "--permission=r");
-	if (read_only && !lv->skips_activation)
 		strv_add(&args, "--setactivationskip=y");
+	}
 	strv_add(&args, "--deltag=" LVM_TAG_NEW);
 	for (size_t i = 0; tags[i]; i++)
-		if (!lvm_has_tag(&lv->tags, tags[i]))
-			strv_take(&args, xasprintf("--addtag=%s", tags[i]));
-	strv_take(&args, xasprintf("%s/%s", lv->vg, lv->name));
+		strv_take(&args, xasprintf("--addtag=%s", tags[i]));
+	strv_add(&args, path);
 	return lvm_run_args(&args, e);
 }
 
@@ -380,23 +375,15 @@ int thin_accept(
 	const char *vg, const char *name, bool read_only, const char *const tags[], struct err *e)
 {
 	autofree char *path = xasprintf("%s/%s", vg, name);
-	const struct lvm_lv *lv = NULL;
-	autolvmreport report = {0};
 	int r = check_names(vg, name, e);
 
 	for (size_t i = 0; r == 0 && tags[i]; i++)
 		if (!lvm_tag_ok(tags[i]))
 			r = err_set(e, EINVAL, "'%s' cannot be a tag", tags[i]);
-	if (r == 0)
-		r = lvm_report(&report, e);
-	if (r == 0)
-		lv = find_lv(&report, vg, name);
-	if (r == 0 && (!lv || !lvm_has_tag(&lv->tags, LVM_TAG_NEW)))
-		r = err_set(e, ENOENT, "there is no volume '%s' with the tag " LVM_TAG_NEW, path);
-	if (r == 0 && read_only && lv->active)
+	if (r == 0 && read_only)
 		r = lvm_run(e, "lvchange", "--activate=n", path, NULL);
 	if (r == 0)
-		r = accept(lv, read_only, tags, e);
+		r = accept(path, read_only, tags, e);
 	return r < 0 ? err_wrap(e, r, "finishing volume '%s'", name) : 0;
 }
 

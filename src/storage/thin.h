@@ -44,17 +44,18 @@ int pool_settle(const char *vg, const char *pool, struct err *e) MUST_CHECK;
 int thin_create(const char *vg, const char *pool, const char *name, uint64_t bytes, struct err *e)
 	MUST_CHECK;
 /*
- * A snapshot of origin, active; writable and at least min_bytes large, or read-only when min_bytes is
- * 0.  A mounted origin is frozen for that moment: the snapshot is a clean file system but for its
- * journal.
+ * A snapshot of origin, active, writable, and at least min_bytes large.  A mounted origin is frozen for
+ * that moment: the snapshot is a clean file system but for its journal.
  */
 int thin_snapshot(const char *vg, const char *origin, const char *name, uint64_t min_bytes,
 	struct err *e) MUST_CHECK;
 /*
- * LVM_TAG_NEW goes and tags (NULL at the end) come, in one change; read_only also sets the activation
- * skip flag and takes the volume offline.
+ * What the two above have made is complete: LVM_TAG_NEW goes and tags (NULL at the end) come, in one
+ * change; read_only also sets the activation skip flag and takes the volume offline.
  */
 int thin_accept(const char *vg, const char *name, bool read_only, const char *const tags[],
 	struct err *e) MUST_CHECK;
+/* Remove it if it is not complete: fine when there is none, or a complete one, which stays. */
+int thin_drop(const char *vg, const char *name, struct err *e) MUST_CHECK;
 /* Fine when there is none.  -EBUSY: it is in use; it stays.  Refuses what has no tag of ours. */
 int thin_remove(const char *vg, const char *name, struct err *e) MUST_CHECK;

@@ -63,33 +63,44 @@ uint64_t base_metadata_room(const struct pool_room *room)
 	return room->metadata_bytes > left ? room->metadata_bytes - left : 0;
 }
 
-static int refuse(
-	const struct base_job *j, const char *what, uint64_t used, uint64_t has, struct err *e)
+static int refuse(const char *vg, const char *pool, const char *what, uint64_t used, uint64_t has,
+	struct err *e)
 {
 	autofree char *used_text = str_bytes(used);
 	autofree char *has_text = str_bytes(has);
 
-	return err_set(e, ENOSPC, "thin pool '%s/%s' has no room: %s of %s of %s are used", j->vg,
-		j->pool, used_text, has_text, what);
+	return err_set(e, ENOSPC, "thin pool '%s/%s' has no room: %s of %s of %s are used", vg,
+		pool, used_text, has_text, what);
+}
+
+int base_look(const char *vg, const char *pool, uint64_t *data_room, struct err *e)
+{
+	struct pool_room room;
+	int r = pool_room(vg, pool, &room, e);
+
+	if (r < 0)
+		return r;
+	if (room.failed || room.read_only || room.needs_check)
+		return err_set(e, EIO, "thin pool '%s/%s' cannot be written to: %s", vg, pool,
+			room.failed ? "it has failed" : "its metadata needs repair");
+	uint64_t left = base_data_room(&room);
+	if (room.out_of_data || left == 0)
+		return refuse(vg, pool, "data", room.data_used_bytes, room.data_bytes, e);
+	if (base_metadata_room(&room) == 0)
+		return refuse(
+			vg, pool, "metadata", room.metadata_used_bytes, room.metadata_bytes, e);
+	*data_room = left;
+	return 0;
 }
 
 /* Others write to the pool, too, and have to go on when this one cannot. */
 static int look(struct growth *g, uint64_t chunk_bytes, struct err *e)
 {
-	const struct base_job *j = g->j;
-	struct pool_room room;
-	int r = pool_room(j->vg, j->pool, &room, e);
+	uint64_t data_room;
+	int r = base_look(g->j->vg, g->j->pool, &data_room, e);
 
 	if (r < 0)
 		return r;
-	if (room.failed || room.read_only || room.needs_check)
-		return err_set(e, EIO, "thin pool '%s/%s' cannot be written to: %s", j->vg, j->pool,
-			room.failed ? "it has failed" : "its metadata needs repair");
-	uint64_t data_room = base_data_room(&room);
-	if (room.out_of_data || data_room == 0)
-		return refuse(j, "data", room.data_used_bytes, room.data_bytes, e);
-	if (base_metadata_room(&room) == 0)
-		return refuse(j, "metadata", room.metadata_used_bytes, room.metadata_bytes, e);
 	/* The chunk that is being asked for is part of it. */
 	g->allowed_bytes = chunk_bytes - g->chunk_bytes +
 		MIN(LOOK_BYTES, data_room + g->chunk_bytes);
@@ -153,21 +164,17 @@ static int finish(const struct base_job *j, struct progress *p, struct err *e)
 		v.hash_offset, v.fec_offset, v.fec_roots);
 	const char *const tags[] = {LVM_TAG_BASE, verity, NULL};
 	struct err own = {0};
-	int r = base_protect(j->vg, j->base, &v, e);
+	int r = base_verify(j->vg, j->base, m, p, &own);
 
-	if (r < 0)
-		return r;
-	r = base_verify(j->vg, j->base, m, p, &own);
 	if (r < 0)
 		return err_set(e, r == -EKEYREJECTED ? EBADMSG : own.code, "%s", own.msg);
 	return thin_accept(j->vg, j->base, true, tags, e);
 }
 
-static const struct lvm_lv *find_like(
-	const struct base_job *j, const struct lvm_report *report, struct err *e)
+static const struct lvm_lv *find_like(const struct base_job *j, struct err *e)
 {
-	for (size_t i = 0; i < report->lv_count; i++) {
-		const struct lvm_lv *lv = &report->lvs[i];
+	for (size_t i = 0; i < j->lvm->lv_count; i++) {
+		const struct lvm_lv *lv = &j->lvm->lvs[i];
 
 		if (str_eq(lv->vg, j->vg) && str_eq(lv->name, j->like) &&
 			lvm_has_tag(&lv->tags, LVM_TAG_BASE) && lv->pool &&
@@ -178,11 +185,10 @@ static const struct lvm_lv *find_like(
 	return NULL;
 }
 
-static const struct lvm_lv *find_pool(
-	const struct base_job *j, const struct lvm_report *report, struct err *e)
+static const struct lvm_lv *find_pool(const struct base_job *j, struct err *e)
 {
-	for (size_t i = 0; i < report->lv_count; i++) {
-		const struct lvm_lv *lv = &report->lvs[i];
+	for (size_t i = 0; i < j->lvm->lv_count; i++) {
+		const struct lvm_lv *lv = &j->lvm->lvs[i];
 
 		if (lv->is_pool && str_eq(lv->vg, j->vg) && str_eq(lv->name, j->pool) &&
 			lv->chunk_bytes > 0)
@@ -192,17 +198,15 @@ static const struct lvm_lv *find_pool(
 	return NULL;
 }
 
-static int check(const struct base_job *j, struct lvm_report *report, const struct lvm_lv **like,
-	const struct lvm_lv **pool, struct err *e)
+static int check(const struct base_job *j, const struct lvm_lv **like, const struct lvm_lv **pool,
+	struct err *e)
 {
 	int r = base_stream_check(j->image->img, &j->image->manifest, e);
 
-	if (r == 0)
-		r = lvm_report(report, e);
 	if (r < 0)
 		return r;
-	*pool = find_pool(j, report, e);
-	*like = *pool && j->like ? find_like(j, report, e) : NULL;
+	*pool = find_pool(j, e);
+	*like = *pool && j->like ? find_like(j, e) : NULL;
 	return !*pool || (j->like && !*like) ? -ENOENT : 0;
 }
 
@@ -210,9 +214,8 @@ static int make(const struct base_job *j, struct base_cost *cost, struct progres
 {
 	uint64_t bytes = j->image->manifest.rootfs.size_bytes;
 	const struct lvm_lv *like, *pool;
-	autolvmreport report = {0};
 	struct err removing = {0};
-	int r = check(j, &report, &like, &pool, e);
+	int r = check(j, &like, &pool, e);
 
 	if (r == 0)
 		r = like ? thin_snapshot(j->vg, j->like, j->base, bytes, e)
@@ -222,7 +225,7 @@ static int make(const struct base_job *j, struct base_cost *cost, struct progres
 	r = fill(j, cost, p, e);
 	if (r == 0)
 		r = finish(j, p, e);
-	if (r < 0 && thin_remove(j->vg, j->base, &removing) < 0)
+	if (r < 0 && thin_drop(j->vg, j->base, &removing) < 0)
 		log_warning("%s", removing.msg);
 	return r;
 }
@@ -289,8 +292,7 @@ static int measure_like(const struct base_job *j, const struct lvm_lv *like,
 int base_measure(const struct base_job *j, struct base_cost *out, struct progress *p, struct err *e)
 {
 	const struct lvm_lv *like, *pool;
-	autolvmreport report = {0};
-	int r = check(j, &report, &like, &pool, e);
+	int r = check(j, &like, &pool, e);
 
 	if (r == 0)
 		r = like ? measure_like(j, like, pool, out, p, e)

@@ -12,6 +12,7 @@
 #include "storage/thin.h"
 
 struct base_job {
+	const struct lvm_report *lvm;
 	const char *vg, *pool;
 	const char *base; /* "NAME-VERSION" */
 	const char *like; /* a base of the node that it begins as; NULL: none */
@@ -29,6 +30,12 @@ uint64_t base_data_room(const struct pool_room *room);
 uint64_t base_metadata_room(const struct pool_room *room);
 
 /*
+ * While something is written, again and again: -EIO: the pool cannot be written to; -ENOSPC: nothing may be
+ * taken of it any more.
+ */
+int base_look(const char *vg, const char *pool, uint64_t *data_room, struct err *e) MUST_CHECK;
+
+/*
  * What it will take: reads both whole.  out is exact when `like` does not change meanwhile, which a
  * base never does.
  */
@@ -37,7 +44,7 @@ int base_measure(const struct base_job *j, struct base_cost *out, struct progres
 /*
  * Make it, complete, protected and verified, as LVM_TAG_BASE; on failure it is removed again.
  * cost may be NULL.  Memory: at most 96 MiB.  -EBADMSG: the image is damaged or does not verify;
- * -ENOSPC; -EEXIST: there is a volume of that name.
+ * -ENOSPC.
  */
 int base_make(const struct base_job *j, struct base_cost *cost, struct progress *p, struct err *e)
 	MUST_CHECK;

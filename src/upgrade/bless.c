@@ -141,14 +141,14 @@ static void run_hooks(const struct journal *j, const char *layer)
 		warn_of("hook", hooks_run(&event, &e), &e);
 }
 
-int upgrade_bless(struct err *e)
+int upgrade_bless(uint64_t until, struct err *e)
 {
 	struct settings settings;
 	autosite s = {0};
 	autostrv done = {0};
 	struct err own = {0};
 	autojournal j = {0};
-	int r = site_open(false, &s, e);
+	int r = site_open_until(until, &s, e);
 
 	/* It is cleared by what follows. */
 	if (r == 0)
@@ -169,10 +169,10 @@ int upgrade_bless(struct err *e)
 	return 0;
 }
 
-int upgrade_unbless(const char *why, struct err *e)
+int upgrade_unbless(uint64_t until, const char *why, struct err *e)
 {
 	autosite s = {0};
-	int r = site_open(false, &s, e);
+	int r = site_open_until(until, &s, e);
 
 	return r == 0 ? trial_unbless(&s, why, e) : r;
 }

@@ -19,6 +19,8 @@
 
 /* After the health checks' own deadline, for what is left to do. */
 #define GRACE_SECONDS 300
+/* Of it, for somebody else's operation that has the lock; then come a write and its sync. */
+#define LOCK_SECONDS 240
 
 /* "0": there is no deadline (any more). */
 static void set_deadline(uint64_t seconds)
@@ -50,14 +52,14 @@ static void log_result(const struct health_result *r)
 	}
 }
 
-static int go_back(const struct health_result *result, struct err *e)
+static int go_back(const struct health_result *result, uint64_t until, struct err *e)
 {
 	autofree char *why = health_why(result);
 	struct err own = {0};
 	autocmd reboot = {0};
 
 	/* Without it the tries that are left are used up one by one. */
-	if (upgrade_unbless(why, &own) < 0)
+	if (upgrade_unbless(until, why, &own) < 0)
 		log_warning("%s", own.msg);
 	cmd_add(&reboot, "systemctl", "--no-block", "reboot", NULL);
 	if (cmd_run(&reboot, &own) < 0)
@@ -84,9 +86,10 @@ static int decide(const char *layer, struct err *e)
 	if (r < 0)
 		return r;
 	log_result(&result);
+	const uint64_t until = settings.health_deadline_seconds + LOCK_SECONDS;
 	if (!health_is_good(&result))
-		return go_back(&result, e);
-	r = upgrade_bless(e);
+		return go_back(&result, until, e);
+	r = upgrade_bless(until, e);
 	return r < 0 ? r : 0;
 }
 

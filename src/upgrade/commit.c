@@ -26,21 +26,29 @@ static char *borrow(const char *text)
 	return (char *)(uintptr_t)text;
 }
 
+static void add_history(const struct site *s, const struct journal *j, struct transition t)
+{
+	struct err e = {0};
+
+	t.operation = borrow(operation_name(j->operation));
+	t.from = j->from;
+	t.to = j->to;
+	if (history_add(s->boot_fd, &t, &e) < 0)
+		log_warning("history of the node: %s", e.msg);
+}
+
 void note_history(const struct site *s, const struct journal *j, const char *result,
 	const char *signer, bool is_unsigned)
 {
-	const struct transition t = {
-		.operation = borrow(operation_name(j->operation)),
-		.from = j->from,
-		.to = j->to,
-		.result = borrow(result),
-		.signer = borrow(signer),
-		.is_unsigned = is_unsigned,
-	};
-	struct err e = {0};
+	add_history(s, j,
+		(struct transition){.result = borrow(result),
+			.signer = borrow(signer),
+			.is_unsigned = is_unsigned});
+}
 
-	if (history_add(s->boot_fd, &t, &e) < 0)
-		log_warning("history of the node: %s", e.msg);
+void note_end(const struct site *s, const struct journal *j, const char *result, const char *why)
+{
+	add_history(s, j, (struct transition){.result = borrow(result), .why = borrow(why)});
 }
 
 /* What the checks of the trial compare with; a node without is judged all the same. */
@@ -93,14 +101,6 @@ static void undo(struct site *s, const struct journal *j)
 	interrupt_resume();
 }
 
-/* Of earlier times when the layer was left: the report is of before the last one. */
-static void drop_older(const struct site *s, const char *layer)
-{
-	for (size_t i = 0; i < s->lvm.lv_count; i++)
-		if (var_snapshot_is_of(&s->lvm.lvs[i], s->vg->name, layer))
-			remove_volume(s, s->lvm.lvs[i].name);
-}
-
 static int prepare(struct site *s, const struct journal *j, struct err *e)
 {
 	const struct lvm_lv *var = var_volume(&s->lvm, s->vg->name);
@@ -133,7 +133,8 @@ int commit_run(const struct commit *c, struct err *e)
 		log_warning("%s", own.msg);
 	if (r == 0) {
 		note_history(s, j, "trial", c->signer, c->is_unsigned);
-		drop_older(s, j->from);
+		/* The report is of before the one that was just taken. */
+		var_snapshot_drop_older(&s->lvm, s->vg->name, j->from, "");
 	}
 	interrupt_resume();
 	return r < 0 ? err_wrap(e, r, "commit") : 0;
@@ -168,5 +169,6 @@ int drop_staged(struct site *s, const char *keep_base, struct err *e)
 		j.new_base = false;
 	log_warning("layer '%s', which was staged, is removed", j.to);
 	take_back(s, &j);
+	note_end(s, &j, "dropped", "another operation began");
 	return site_refresh(s, e);
 }

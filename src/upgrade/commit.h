@@ -15,6 +15,9 @@ int step_begin(struct site *s, struct journal *j, enum step step, struct err *e)
 void note_history(const struct site *s, const struct journal *j, const char *result,
 	const char *signer, bool is_unsigned);
 
+/* Of what came to no new layer: "undone", "dropped". */
+void note_end(const struct site *s, const struct journal *j, const char *result, const char *why);
+
 struct commit {
 	struct site *site;
 	struct journal *journal; /* to and from; its step becomes STEP_TRIAL */

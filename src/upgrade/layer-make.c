@@ -15,48 +15,81 @@
 #include "image/entry-files.h"
 #include "storage/apply.h"
 #include "storage/thin.h"
+#include "upgrade/base-make.h"
 #include "upgrade/base-view.h"
 #include "upgrade/layer-fresh.h"
 #include "upgrade/layer-record.h"
 #include "upgrade/old-layer.h"
 
-/* device-mapper opens a volume once: a reset has one base for both. */
-static bool is_same_base(const struct layer_job *j)
-{
-	return str_eq(j->base, j->site->base);
-}
+/* How much is written before the pool is asked again. */
+#define WATCH_BYTES (64 * MIB)
 
-static int open_old(const struct layer_job *j, struct base_view *out, struct err *e)
+int layer_bases_open(const struct layer_job *j, struct layer_bases *out, struct err *e)
 {
+	const struct site *s = j->site;
 	uint8_t hash[SHA256_BYTES];
-	int r = site_root_hash(j->site, j->site->layer, hash, e);
+	int r = site_root_hash(s, s->layer, hash, e);
 
-	return r < 0 ? r : base_view_open(j->site, j->site->base, hash, BASE_VIEW_OLD, out, e);
+	if (r == 0)
+		r = base_view_open(s, s->base, hash, BASE_VIEW_OLD, &out->old, e);
+	out->new = &out->old;
+	if (r == 0 && !str_eq(j->base, s->base)) {
+		r = base_view_open(s, j->base, j->root_hash, BASE_VIEW_NEW, &out->other, e);
+		out->new = &out->other;
+	}
+	return r < 0 ? err_wrap(e, r, "new layer '%s'", j->layer) : 0;
 }
 
-static int merge_into(const struct layer_job *j, struct old_layer *old, int upper_fd,
-	struct merge_report *report, struct progress *p, struct err *e)
+void layer_bases_fini(struct layer_bases *b)
 {
-	autobaseview old_base = {0}, new_base = {0};
-	int r = open_old(j, &old_base, e);
+	base_view_fini(&b->other);
+	base_view_fini(&b->old);
+}
 
-	if (r == 0 && !is_same_base(j))
-		r = base_view_open(j->site, j->base, j->root_hash, BASE_VIEW_NEW, &new_base, e);
-	if (r < 0)
-		return r;
+/* How the pool is while the layer is written into it. */
+struct watch {
+	const struct layer_job *j;
+	int upper_fd;
+	uint64_t allowed_bytes; /* until it is asked again */
+};
+
+static int watch_pool(void *ctx, uint64_t bytes, struct err *e)
+{
+	struct watch *w = ctx;
+	const struct site *s = w->j->site;
+	uint64_t room;
+
+	if (bytes <= w->allowed_bytes)
+		return 0;
+	/* What is not written back yet has no place in the pool. */
+	if (w->allowed_bytes > 0 && syncfs(w->upper_fd) < 0)
+		return err_errno(e, "writing to layer '%s'", w->j->layer);
+	int r = base_look(s->vg->name, s->pool->name, &room, e);
+	if (r == 0)
+		w->allowed_bytes = bytes + MIN(room, WATCH_BYTES);
+	return r;
+}
+
+static int merge_into(const struct layer_job *j, const struct layer_bases *bases,
+	struct old_layer *old, int upper_fd, struct merge_report *report, struct progress *p,
+	struct err *e)
+{
 	if (j->fresh)
 		fresh_filter(old->upper, j->fresh);
+	struct watch watch = {.j = j, .upper_fd = upper_fd};
 	const struct merge_trees trees = {
-		.old_base = image_tree(old_base.img),
+		.old_base = image_tree(bases->old.img),
 		.upper = old->upper,
-		.new_base = image_tree(is_same_base(j) ? old_base.img : new_base.img),
+		.new_base = image_tree(bases->new->img),
+		.grow = watch_pool,
+		.ctx = &watch,
 	};
-	r = merge_layer(&trees, upper_fd, report, p, e);
+	int r = merge_layer(&trees, upper_fd, report, p, e);
 	return r < 0 ? r : layer_record(j, old->fd, upper_fd, e);
 }
 
-static int fill(const struct layer_job *j, struct old_layer *old, struct merge_report *report,
-	struct progress *p, struct err *e)
+static int fill(const struct layer_job *j, const struct layer_bases *bases, struct old_layer *old,
+	struct merge_report *report, struct progress *p, struct err *e)
 {
 	autofree char *device = xasprintf("/dev/%s/%s", j->site->vg->name, j->layer);
 	autoplace place = PLACE_NONE;
@@ -67,7 +100,7 @@ static int fill(const struct layer_job *j, struct old_layer *old, struct merge_r
 	autofd int upper_fd = file_open_beneath(place.fd, "upper", O_RDONLY | O_DIRECTORY, e);
 	if (upper_fd < 0)
 		return upper_fd;
-	r = merge_into(j, old, upper_fd, report, p, e);
+	r = merge_into(j, bases, old, upper_fd, report, p, e);
 	close_auto(&upper_fd);
 	upper_fd = -1;
 	return r < 0 ? r : place_close(&place, e);
@@ -85,8 +118,8 @@ static int accept_layer(const struct layer_job *j, struct err *e)
 	return thin_accept(j->site->vg->name, j->layer, false, tags, e);
 }
 
-static int make_volume(const struct layer_job *j, struct old_layer *old,
-	struct merge_report *report, struct progress *p, struct err *e)
+static int make_volume(const struct layer_job *j, const struct layer_bases *bases,
+	struct old_layer *old, struct merge_report *report, struct progress *p, struct err *e)
 {
 	const struct site *s = j->site;
 	const struct lvm_lv *lv = lvm_find(&s->lvm, LVM_TAG_LAYER, s->layer);
@@ -97,7 +130,7 @@ static int make_volume(const struct layer_job *j, struct old_layer *old,
 		return r;
 	r = layer_format(s->vg->name, j->layer, e);
 	if (r == 0)
-		r = fill(j, old, report, p, e);
+		r = fill(j, bases, old, report, p, e);
 	if (r == 0)
 		r = accept_layer(j, e);
 	if (r == 0)
@@ -109,34 +142,30 @@ static int make_volume(const struct layer_job *j, struct old_layer *old,
 	return r;
 }
 
-int layer_make(
-	const struct layer_job *j, struct merge_report *report, struct progress *p, struct err *e)
+int layer_make(const struct layer_job *j, const struct layer_bases *bases,
+	struct merge_report *report, struct progress *p, struct err *e)
 {
 	autooldlayer old = OLD_LAYER_NONE;
 	int r = old_layer_open(j->site, j->site->layer, &old, e);
 
 	if (r == 0)
-		r = make_volume(j, &old, report, p, e);
+		r = make_volume(j, bases, &old, report, p, e);
 	return r < 0 ? err_wrap(e, r, "new layer '%s'", j->layer) : 0;
 }
 
 static int make_cmd_line(
-	const struct layer_job *j, struct base_view *new_base, char **out, struct err *e)
+	const struct layer_job *j, const struct layer_bases *bases, char **out, struct err *e)
 {
 	const struct site *s = j->site;
 	const struct boot_entry *old = boot_entries_find(&s->entries, s->layer);
 	autofree char *old_params = NULL, *new_params = NULL;
-	autobaseview old_base = {0};
 	char hash[SHA256_HEX_BYTES];
-	int r = is_same_base(j) ? 0 : open_old(j, &old_base, e);
 
 	if (!old)
 		return err_set(e, ENOENT, "layer '%s' has no boot entry", s->layer);
+	int r = image_kernel_params(bases->old.img, &old_params, e);
 	if (r == 0)
-		r = image_kernel_params(
-			is_same_base(j) ? new_base->img : old_base.img, &old_params, e);
-	if (r == 0)
-		r = image_kernel_params(new_base->img, &new_params, e);
+		r = image_kernel_params(bases->new->img, &new_params, e);
 	if (r < 0)
 		return r;
 	hex_format(j->root_hash, SHA256_BYTES, hash);
@@ -168,20 +197,19 @@ static int write_manifest(const struct layer_job *j, struct err *e)
 	return r < 0 ? r : boot_manifest_write(j->site->boot_fd, j->layer, &old, e);
 }
 
-int layer_make_bootable(const struct layer_job *j, struct progress *p, struct err *e)
+int layer_make_bootable(const struct layer_job *j, const struct layer_bases *bases,
+	struct progress *p, struct err *e)
 {
-	autobaseview base = {0};
 	autoplace place = PLACE_NONE;
 	autobootentry entry = {.layer = xstrdup(j->layer), .title = xstrdup(j->title)};
-	int r = base_view_open(j->site, j->base, j->root_hash, BASE_VIEW_NEW, &base, e);
 
 	progress_begin(p, "boot entry", 1, "steps");
+	int r = make_cmd_line(j, bases, &entry.cmd_line, e);
 	if (r == 0)
-		r = make_cmd_line(j, &base, &entry.cmd_line, e);
+		r = place_open(bases->new->device, "base", false, &place, e);
 	if (r == 0)
-		r = place_open(base.device, "base", false, &place, e);
-	if (r == 0)
-		r = entry_files_write(image_tree(base.img), place.fd, j->site->boot_fd, &entry, e);
+		r = entry_files_write(
+			image_tree(bases->new->img), place.fd, j->site->boot_fd, &entry, e);
 	if (r == 0)
 		r = write_manifest(j, e);
 	if (r == 0)

@@ -44,8 +44,15 @@ static json_t *describe_image(const struct liveimg *l)
 		"origin", json_text(l->origin));
 }
 
+int layer_record_read(int upper_fd, char **out, struct err *e)
+{
+	return file_read_in_root(upper_fd, FACTORY_PATH, FACTORY_MAX_BYTES, out, e);
+}
+
 int layer_record(const struct layer_job *j, int old_fd, int new_fd, struct err *e)
 {
+	if (j->record)
+		return intree_write(new_fd, FACTORY_PATH, j->record, 0644, e);
 	autofree char *when = text_date(time(NULL));
 	json_t *record = read_old(old_fd);
 	int r = 0;

@@ -171,13 +171,31 @@ static int finish_folder(const struct merge_item *it, int out_fd, struct err *e)
 	return r < 0 ? err_wrap(e, r, "'/%s'", it->path) : 0;
 }
 
+static uint64_t bytes_of(const struct merge_result *res)
+{
+	if (res->from == FROM_TEXT)
+		return res->text_len;
+	return res->en && merge_is_regular(res->en) ? res->en->size_bytes : 0;
+}
+
+static int ask(const struct merge *m, const struct merge_item *it, uint64_t *bytes, struct err *e)
+{
+	const struct merge_trees *t = m->trees;
+
+	*bytes += bytes_of(&it->result) + (it->beside ? it->new->size_bytes : 0);
+	return t->grow ? t->grow(t->ctx, *bytes, e) : 0;
+}
+
 int merge_write(const struct merge *m, int out_fd, struct progress *p, struct err *e)
 {
+	uint64_t bytes = 0;
 	int r = 0;
 
 	progress_begin(p, "layer", m->count, "files");
 	for (size_t i = 1; r == 0 && i < m->count; i++) {
 		if (m->items[i].write)
+			r = ask(m, &m->items[i], &bytes, e);
+		if (r == 0 && m->items[i].write)
 			r = write_item(m, &m->items[i], out_fd, e);
 		if (r == 0)
 			r = progress_advance(p, i + 1, e);

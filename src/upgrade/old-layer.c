@@ -40,9 +40,7 @@ int old_layer_open(const struct site *s, const char *layer, struct old_layer *ou
 		return err_set(e, ENOENT, "there is no layer '%s' in volume group '%s'", layer,
 			s->vg->name);
 	autofree char *name = xasprintf("%s.merge", layer);
-	int r = thin_remove(s->vg->name, name, e);
-	if (r == 0)
-		r = thin_snapshot(s->vg->name, layer, name, lv->size_bytes, e);
+	int r = thin_snapshot(s->vg->name, layer, name, lv->size_bytes, e);
 	if (r < 0)
 		return err_wrap(e, r, "snapshot of layer '%s'", layer);
 	o.vg = xstrdup(s->vg->name);
@@ -64,7 +62,7 @@ void old_layer_fini(struct old_layer *o)
 		close_auto(&o->fd);
 	place_fini(&o->place);
 	interrupt_defer();
-	if (o->name && thin_remove(o->vg, o->name, &e) < 0)
+	if (o->name && thin_drop(o->vg, o->name, &e) < 0)
 		log_warning("snapshot '%s' stays until 'nodectl recover': %s", o->name, e.msg);
 	interrupt_resume();
 	free(o->vg);

@@ -108,6 +108,8 @@ char *upgrade_plan_text(const struct upgrade_plan *u)
 	text_room(&b, "pool", u->pool_growth_bytes, u->pool_free_bytes);
 	text_room(&b, "metadata", u->metadata_growth_bytes, u->metadata_free_bytes);
 	text_room(&b, "/boot", u->boot_needed_bytes, u->boot_free_bytes);
+	if (u->var_needed_bytes > 0)
+		text_room(&b, "/var", u->var_needed_bytes, u->var_free_bytes);
 	text_packages(&b, u);
 	text_merge(&b, u);
 	text_problems(&b, u);
@@ -166,6 +168,7 @@ json_t *upgrade_plan_json(const struct upgrade_plan *u)
 	json_object_set_new(
 		out, "metadata", room_json(u->metadata_growth_bytes, u->metadata_free_bytes));
 	json_object_set_new(out, "boot", room_json(u->boot_needed_bytes, u->boot_free_bytes));
+	json_object_set_new(out, "var", room_json(u->var_needed_bytes, u->var_free_bytes));
 	json_object_set_new(out, "packages", packages_json(&u->packages));
 	json_object_set_new(out, "lost_packages", list_json(&u->lost_packages));
 	json_object_set_new(out, "changes", merge_report_json(&u->merge));

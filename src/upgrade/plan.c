@@ -9,6 +9,7 @@
 #include "upgrade/base-make.h"
 #include "upgrade/base-view.h"
 #include "upgrade/merge.h"
+#include "upgrade/newest.h"
 #include "upgrade/old-layer.h"
 #include "upgrade/packages-diff.h"
 #include "upgrade/precheck.h"
@@ -19,6 +20,9 @@
 #define LAYER_SLACK    (32 * MIB) /* an empty ext4 with its journal */
 #define BOOT_SLACK     (1 * MIB)
 #define METADATA_SLACK (1 * MIB)
+/* What a base may take of the pool beyond its plan, which counts in blocks when it is not measured. */
+#define LIMIT_PART  10
+#define LIMIT_SLACK (4 * MIB)
 /* zstd makes less than this of an initramfs, in percent; one that is compressed already is small. */
 #define INITRAMFS_PERCENT 60
 /* A mapping takes 16 bytes, in nodes that are half full in the worst case; twice for a snapshot. */
@@ -31,7 +35,7 @@
 
 static const struct manifest *manifest_of(const struct upgrade_run *u)
 {
-	return &u->image.manifest;
+	return &u->about->manifest;
 }
 
 char *plan_title(const char *name, const char *version, const char *layer)
@@ -51,8 +55,8 @@ static void name_all(struct upgrade_run *u)
 	plan->base = xasprintf("%s-%s", m->name, m->version);
 	plan->new_name = xstrdup(m->name);
 	plan->new_version = xstrdup(m->version);
-	plan->origin = u->image.origin ? str_printable(u->image.origin) : NULL;
-	plan->signer = u->image.signer ? str_printable(u->image.signer) : NULL;
+	plan->origin = u->about->origin ? str_printable(u->about->origin) : NULL;
+	plan->signer = u->about->signer ? str_printable(u->about->signer) : NULL;
 	plan->image_bytes = m->rootfs.size_bytes;
 	if (u->before.to)
 		plan->replaces = xstrdup(u->before.to);
@@ -96,47 +100,76 @@ static uint64_t layer_estimate(const struct site *s)
 	return (uint64_t)((double)lv->size_bytes / 100 * used) + LAYER_SLACK;
 }
 
-static uint64_t mappings(const struct upgrade_run *u, uint64_t bytes)
+static uint64_t mappings(const struct pool_room *room, uint64_t bytes)
 {
-	return bytes / MAX(u->room.chunk_bytes, 1) * MAPPING_BYTES;
+	return bytes / MAX(room->chunk_bytes, 1) * MAPPING_BYTES;
 }
 
-/* Without reading anything: as if all of the image had to be written. */
-static void estimate_pool(struct upgrade_run *u)
+uint64_t plan_pool(const struct site *s, const struct pool_room *room, struct upgrade_plan *plan)
 {
-	const struct pool_room *room = &u->room;
-	struct upgrade_plan *plan = u->plan;
+	uint64_t layer_bytes = layer_estimate(s);
 
-	u->layer_bytes = layer_estimate(&u->site);
-	plan->write_bytes = plan->base_is_there ? 0 : plan->image_bytes;
-	plan->pool_growth_bytes = plan->write_bytes + u->layer_bytes;
+	plan->pool_growth_bytes = plan->write_bytes + layer_bytes;
 	plan->pool_free_bytes = base_data_room(room);
 	plan->metadata_free_bytes = base_metadata_room(room);
-	plan->metadata_growth_bytes = mappings(u, plan->pool_growth_bytes) + METADATA_SLACK;
+	plan->metadata_growth_bytes = mappings(room, plan->pool_growth_bytes) + METADATA_SLACK;
+	return layer_bytes;
 }
 
-static int estimate_boot(struct upgrade_run *u, struct err *e)
+int plan_boot(const struct site *s, uint64_t file_bytes, struct upgrade_plan *plan, struct err *e)
 {
-	const struct manifest *m = manifest_of(u);
 	struct statvfs st;
 
-	if (fstatvfs(u->site.boot_fd, &st) < 0)
+	if (fstatvfs(s->boot_fd, &st) < 0)
 		return err_errno(e, "/boot");
-	u->plan->boot_free_bytes = (uint64_t)st.f_bavail * st.f_frsize;
-	if (m->kernel_count > 0)
-		u->plan->boot_needed_bytes = m->kernels[0].kernel_bytes +
-			m->kernels[0].initramfs_bytes / 100 * INITRAMFS_PERCENT +
-			u->image.manifest_len + u->image.sig_len + BOOT_SLACK;
+	plan->boot_free_bytes = (uint64_t)st.f_bavail * st.f_frsize;
+	plan->boot_needed_bytes = file_bytes > 0 ? file_bytes + BOOT_SLACK : 0;
 	return 0;
+}
+
+static uint64_t boot_bytes(const struct upgrade_run *u)
+{
+	const struct manifest *m = manifest_of(u);
+
+	if (m->kernel_count == 0)
+		return 0;
+	return m->kernels[0].kernel_bytes +
+		m->kernels[0].initramfs_bytes / 100 * INITRAMFS_PERCENT + u->about->manifest_len +
+		u->about->sig_len;
+}
+
+/* Of the download, which is on disk. */
+static int estimate_var(struct upgrade_run *u, struct err *e)
+{
+	struct statvfs st;
+
+	u->plan->var_needed_bytes = liveimg_download_bytes(&u->from, manifest_of(u));
+	if (u->plan->var_needed_bytes == 0)
+		return 0;
+	if (statvfs(u->from.folder, &st) < 0 && statvfs("/var", &st) < 0)
+		return err_errno(e, "/var");
+	u->plan->var_free_bytes = (uint64_t)st.f_bavail * st.f_frsize;
+	return 0;
+}
+
+const char *plan_like(const struct site *s, const struct manifest *m)
+{
+	autofree char *previous = m->previous_name && m->previous_version
+		? xasprintf("%s-%s", m->previous_name, m->previous_version)
+		: NULL;
+	const struct lvm_lv *lv = previous ? site_volume(s, LVM_TAG_BASE, previous) : NULL;
+
+	return lv ? lv->name : s->base;
 }
 
 static struct base_job base_job_of(const struct upgrade_run *u)
 {
 	return (struct base_job){
+		.lvm = &u->site.lvm,
 		.vg = u->site.vg->name,
 		.pool = u->site.pool->name,
 		.base = u->plan->base,
-		.like = u->site.base,
+		.like = plan_like(&u->site, manifest_of(u)),
 		.image = &u->image,
 	};
 }
@@ -148,6 +181,15 @@ uint64_t plan_seconds(const struct upgrade_plan *u, uint64_t measure_seconds)
 
 	return MAX(reading, 2 * measure_seconds) + u->write_bytes / WRITE_BYTES_SECOND +
 		u->boot_needed_bytes / INITRAMFS_BYTES_SECOND + OTHER_SECONDS;
+}
+
+uint64_t plan_base_limit(const struct upgrade_plan *u, uint64_t layer_bytes)
+{
+	uint64_t planned = u->pool_growth_bytes - MIN(layer_bytes, u->pool_growth_bytes);
+	uint64_t room = u->pool_free_bytes - MIN(layer_bytes, u->pool_free_bytes);
+
+	/* 0 would be no limit. */
+	return MAX(1, MIN(planned + planned / LIMIT_PART + LIMIT_SLACK, room));
 }
 
 static int measure_base(struct upgrade_run *u, struct err *e)
@@ -177,15 +219,16 @@ static int estimate(struct upgrade_run *u, struct err *e)
 	int r = pool_room(u->site.vg->name, u->site.pool->name, &u->room, e);
 
 	if (r == 0)
-		r = estimate_boot(u, e);
+		r = plan_boot(&u->site, boot_bytes(u), plan, e);
 	if (r < 0)
 		return r;
-	estimate_pool(u);
+	/* Without reading anything: as if all of the image had to be written. */
+	plan->write_bytes = plan->base_is_there ? 0 : plan->image_bytes;
+	u->layer_bytes = plan_pool(&u->site, &u->room, plan);
 	plan->seconds = plan_seconds(plan, 0);
-	if (plan->pool_growth_bytes + plan->image_bytes / 10 > plan->pool_free_bytes &&
-		!u->room.failed)
-		r = measure_base(u, e);
-	return r;
+	u->tight = !plan->base_is_there && !u->room.failed &&
+		plan->pool_growth_bytes + plan->image_bytes / 10 > plan->pool_free_bytes;
+	return estimate_var(u, e);
 }
 
 static int look_for_machines(struct upgrade_run *u, struct err *e)
@@ -211,11 +254,18 @@ static int judge(struct upgrade_run *u, bool base_differs, struct err *e)
 		.upgrades_from_max = manifest_of(u)->upgrades_from_max,
 		.base_differs = base_differs,
 	};
-	int r = commits ? look_for_machines(u, e) : 0;
+	const uint64_t growth = u->plan->pool_growth_bytes;
 
+	precheck_image(&c, &u->plan->problems);
+	u->unwanted = u->plan->problems.count > 0;
+	int r = commits ? look_for_machines(u, e) : 0;
 	if (r < 0)
 		return r;
-	precheck_judge(&c, &u->plan->problems);
+	/* Of the base it may be nothing: plan_fit(). */
+	if (u->tight)
+		u->plan->pool_growth_bytes = u->layer_bytes;
+	precheck_node(&c, &u->plan->problems);
+	u->plan->pool_growth_bytes = growth;
 	if (memory_check(MEMORY_BYTES, "an upgrade", &memory) < 0)
 		strv_add(&u->plan->problems, memory.msg);
 	r = precheck_result(&u->plan->problems, "upgrade", e);
@@ -243,6 +293,19 @@ int plan_make(struct upgrade_run *u, struct err *e)
 	if (r == 0)
 		r = estimate(u, e);
 	return r < 0 ? r : judge(u, differs, e);
+}
+
+int plan_fit(struct upgrade_run *u, struct err *e)
+{
+	autostrv problems = {0};
+	int r = u->tight ? measure_base(u, e) : 0;
+
+	if (r < 0 || !u->tight)
+		return r;
+	precheck_rooms(u->plan, &u->site, &problems);
+	for (size_t i = 0; i < problems.count; i++)
+		strv_add(&u->plan->problems, problems.items[i]);
+	return precheck_result(&problems, "upgrade", e);
 }
 
 static int read_node_packages(struct old_layer *old, struct manifest *out, struct err *e)

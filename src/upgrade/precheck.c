@@ -100,10 +100,9 @@ static void judge_room(
 		problem(out, "%s: %s needed, %s free: %s", what, needed_text, there_text, help);
 }
 
-static void judge_rooms(const struct precheck *c, struct strv *out)
+void precheck_rooms(const struct upgrade_plan *u, const struct site *s, struct strv *out)
 {
-	const struct upgrade_plan *u = c->plan;
-	autofree char *data = xasprintf("thin pool %s/%s", c->site->vg->name, c->site->pool->name);
+	autofree char *data = xasprintf("thin pool %s/%s", s->vg->name, s->pool->name);
 	autofree char *metadata = xasprintf("metadata of %s", data);
 
 	judge_room(data, u->pool_growth_bytes, u->pool_free_bytes, "lvextend it, or 'nodectl gc'",
@@ -112,6 +111,8 @@ static void judge_rooms(const struct precheck *c, struct strv *out)
 		"lvextend --poolmetadatasize", out);
 	judge_room("/boot", u->boot_needed_bytes, u->boot_free_bytes,
 		"'nodectl gc', or remove files", out);
+	judge_room("/var, for the download", u->var_needed_bytes, u->var_free_bytes, "remove files",
+		out);
 }
 
 /* What an upgrade that fails falls back to. */
@@ -134,14 +135,18 @@ static void judge_default(const struct site *s, struct strv *out)
 		problem(out, "the default layer '%s' has no volume", layer);
 }
 
-void precheck_judge(const struct precheck *c, struct strv *problems)
+void precheck_image(const struct precheck *c, struct strv *problems)
 {
 	judge_version(c, problems);
 	judge_range(c, problems);
 	judge_failed(c, problems);
+}
+
+void precheck_node(const struct precheck *c, struct strv *problems)
+{
 	judge_default(c->site, problems);
 	judge_pool(c, problems);
-	judge_rooms(c, problems);
+	precheck_rooms(c->plan, c->site, problems);
 }
 
 /* Of libvirt as one daemon and of libvirt as many. */
@@ -172,10 +177,15 @@ int precheck_machines(struct strv *problems, struct err *e)
 	autocmd c = {.timeout_seconds = VIRSH_SECONDS};
 	struct err own = {0};
 
-	if (!cmd_exists("virsh"))
+	if (!cmd_exists("virsh")) {
+		if (has_libvirt())
+			problem(problems,
+				"libvirt is here and virsh is not, so nothing says which virtual machines "
+				"run: --allow-running-vms does not ask");
 		return 0;
-	cmd_add(&c, "virsh", "--connect=qemu:///system", "--readonly", "list", "--state-running",
-		"--name", NULL);
+	}
+	/* All that are active: one that is paused is lost with a restart, too. */
+	cmd_add(&c, "virsh", "--connect=qemu:///system", "--readonly", "list", "--name", NULL);
 	int r = cmd_output(&c, &text, &own);
 	if (r == -EINTR)
 		return err_set(e, EINTR, "%s", own.msg);
@@ -214,8 +224,9 @@ int precheck_result(const struct strv *problems, const char *what, struct err *e
 		return 0;
 	if (problems->count == 1)
 		return err_set(e, EPERM, "%s", problems->items[0]);
+	/* A part of the error that -q does not leave out either. */
 	for (size_t i = 0; i < problems->count; i++)
-		log_warning("%s", problems->items[i]);
+		log_error("%s", problems->items[i]);
 	return err_set(e, EPERM, "%zu reasons against the %s, see above", problems->count, what);
 }
 

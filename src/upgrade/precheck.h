@@ -21,7 +21,11 @@ struct precheck {
 };
 
 /* A line each into problems; an empty list is good. */
-void precheck_judge(const struct precheck *c, struct strv *problems);
+void precheck_rooms(const struct upgrade_plan *u, const struct site *s, struct strv *problems);
+/* What is against the image, here and at any time. */
+void precheck_image(const struct precheck *c, struct strv *problems);
+/* What is against any upgrade by now, or one that needs so much room. */
+void precheck_node(const struct precheck *c, struct strv *problems);
 /* One about virtual machines, which a restart would end: those that run, or that nobody knows. */
 int precheck_machines(struct strv *problems, struct err *e) MUST_CHECK;
 /* -EBUSY: one is in progress, it is named. */

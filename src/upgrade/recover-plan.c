@@ -182,6 +182,12 @@ static const char *early_snapshot(const struct view *v)
 	return v->unfinished && v->j->step == STEP_COMMIT ? v->j->snapshot : NULL;
 }
 
+/* What a rollback has still to bring back, also when a newer one was kept meanwhile. */
+static bool is_wanted(const struct view *v, const struct lvm_lv *lv)
+{
+	return v->keeps_journal && v->j->var && same(v->j->snapshot, lv->name);
+}
+
 static bool is_replaced(const struct view *v, const struct lvm_lv *lv, const char *layer)
 {
 	const char *vg = v->s->vg->name;
@@ -207,7 +213,7 @@ static void mend_snapshots(struct view *v)
 		else if (same(early_snapshot(v), lv->name))
 			act(v, MEND_REMOVE_VOLUME, lv->name,
 				"it was taken for an operation that was cut off");
-		else if (is_replaced(v, lv, layer))
+		else if (!is_wanted(v, lv) && is_replaced(v, lv, layer))
 			act(v, MEND_REMOVE_VOLUME, lv->name, "there is a newer one of its layer");
 	}
 }

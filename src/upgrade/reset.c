@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "base/hash.h"
@@ -45,21 +46,56 @@ static int name_all(struct reset *t, struct err *e)
 	return 0;
 }
 
-static int check_pool(const struct site *s, struct err *e)
+/* Of the layer's entry: that of the new one is made out of the same base. */
+static uint64_t boot_bytes(const struct site *s)
 {
+	static const char *const names[] = {"vmlinuz", "initramfs.img"};
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		autofree char *path = xasprintf("%s/%s", s->layer, names[i]);
+		struct stat st;
+
+		if (fstatat(s->boot_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			bytes += (uint64_t)st.st_size;
+	}
+	return bytes;
+}
+
+static int check_rooms(const struct site *s, struct err *e)
+{
+	auto_with(upgrade_plan_fini) struct upgrade_plan plan = {0};
 	struct pool_room room = {0};
+	const struct precheck c = {.plan = &plan, .site = s, .room = &room};
 	int r = pool_room(s->vg->name, s->pool->name, &room, e);
 
-	if (r == 0 && (room.failed || room.needs_check || room.read_only || room.out_of_data))
-		r = err_set(e, ENOSPC, "thin pool %s/%s cannot be written to: 'nodectl check'",
-			s->vg->name, s->pool->name);
-	return r;
+	if (r == 0)
+		r = plan_boot(s, boot_bytes(s), &plan, e);
+	if (r < 0)
+		return r;
+	plan_pool(s, &room, &plan);
+	precheck_node(&c, &plan.problems);
+	return precheck_result(&plan.problems, "reset", e);
+}
+
+static int make(const struct layer_job *job, struct journal *j, struct progress *p, struct err *e)
+{
+	automergereport report = {0};
+	autolayerbases bases = {0};
+	int r = step_begin(job->site, j, STEP_LAYER, e);
+
+	if (r == 0)
+		r = layer_bases_open(job, &bases, e);
+	if (r == 0)
+		r = layer_make(job, &bases, &report, p, e);
+	if (r == 0)
+		r = step_begin(job->site, j, STEP_BOOT, e);
+	return r < 0 ? r : layer_make_bootable(job, &bases, p, e);
 }
 
 static int carry_out(struct reset *t, struct progress *p, struct err *e)
 {
 	struct site *s = &t->site;
-	automergereport report = {0};
 	const struct layer_job job = {
 		.site = s,
 		.base = s->base,
@@ -68,7 +104,6 @@ static int carry_out(struct reset *t, struct progress *p, struct err *e)
 		.title = t->title,
 		.fresh = &t->paths,
 	};
-	/* Refreshing the site takes its names with it. */
 	autojournal j = {
 		.operation = OPERATION_RESET,
 		.from = xstrdup(s->layer),
@@ -77,20 +112,14 @@ static int carry_out(struct reset *t, struct progress *p, struct err *e)
 		.started = time(NULL),
 	};
 	const struct commit c = {.site = s, .journal = &j, .tries = t->settings.tries};
-	int r = step_begin(s, &j, STEP_LAYER, e);
+	int r = make(&job, &j, p, e);
 
 	if (r == 0)
-		r = layer_make(&job, &report, p, e);
-	if (r == 0)
-		r = step_begin(s, &j, STEP_BOOT, e);
-	if (r == 0)
-		r = layer_make_bootable(&job, p, e);
-	if (r == 0)
-		r = site_refresh(s, e);
-	if (r == 0)
 		r = commit_run(&c, e);
-	if (r < 0)
+	if (r < 0) {
 		take_back(s, &j);
+		note_end(s, &j, "undone", e->msg);
+	}
 	return r;
 }
 
@@ -103,7 +132,7 @@ int factory_reset_run(
 	if (r == 0)
 		r = open_site(&t.site, &t.settings, e);
 	if (r == 0)
-		r = check_pool(&t.site, e);
+		r = check_rooms(&t.site, e);
 	if (r == 0)
 		r = name_all(&t, e);
 	if (r == 0 && !dry_run)

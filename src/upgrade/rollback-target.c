@@ -107,3 +107,31 @@ int rollback_target(const struct site *s, const struct history *h, const char **
 	*out = before;
 	return 0;
 }
+
+bool rollback_waits(const struct site *s)
+{
+	return s->choice.trial && !str_eq(s->choice.trial, s->layer);
+}
+
+int rollback_choose(
+	const struct site *s, const struct rollback_spec *spec, char **layer, struct err *e)
+{
+	autohistory history = {0};
+	const char *target = spec->to;
+	int r;
+
+	if (!target && rollback_waits(s)) {
+		*layer = xstrdup(s->choice.default_layer ? s->choice.default_layer : s->layer);
+		return 0;
+	}
+	r = target ? rollback_check(s, target, e) : history_read(s->boot_fd, &history, e);
+	if (r == 0 && !target)
+		r = rollback_target(s, &history, &target, e);
+	/* With /var there is something left to bring back, as after a trial that came to nothing. */
+	if (r == 0 && !spec->with_var && !s->choice.trial && s->choice.default_layer &&
+		str_eq(s->choice.default_layer, target))
+		r = err_set(e, EALREADY, "layer '%s' boots by default already", target);
+	if (r == 0)
+		*layer = xstrdup(target);
+	return r;
+}

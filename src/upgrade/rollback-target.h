@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "boot/records.h"
 #include "upgrade/site.h"
+#include "upgrade/upgrade.h"
 
 /* -ENOENT: there is no such layer; -EBADMSG: it could not boot, and why. */
 int rollback_check(const struct site *s, const char *layer, struct err *e) MUST_CHECK;
@@ -14,3 +15,9 @@ int rollback_check(const struct site *s, const char *layer, struct err *e) MUST_
  */
 int rollback_target(const struct site *s, const struct history *h, const char **out, struct err *e)
 	MUST_CHECK;
+
+/* A layer is chosen for a trial, and not booted yet: this system runs from what it would replace. */
+bool rollback_waits(const struct site *s);
+/* What spec asks for; the caller frees *layer.  -EALREADY: it is what boots. */
+int rollback_choose(const struct site *s, const struct rollback_spec *spec, char **layer,
+	struct err *e) MUST_CHECK;

@@ -6,15 +6,20 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/file.h"
+#include "base/interrupt.h"
 #include "base/io.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "base/xalloc.h"
+#include "upgrade/health.h"
 
 #define TEXT_MAX 4096
+#define WAIT_NS  200000000L
 
 /* Program and verb; what else is on the command line may be a secret. */
 static char *command(void)
@@ -65,6 +70,28 @@ int site_lock(const char *path, struct err *e)
 		return err_errno(e, "'%s'", path);
 	r = io_pwrite(fd, text, strlen(text), 0, e);
 	return r < 0 ? err_wrap(e, r, "'%s'", path) : take_fd(&fd);
+}
+
+int site_lock_until(const char *path, uint64_t boot_seconds, struct err *e)
+{
+	bool said = false;
+
+	for (;;) {
+		struct err own = {0};
+		int r = site_lock(path, &own);
+
+		if (r >= 0)
+			return r;
+		if (r != -EBUSY || health_now() >= boot_seconds)
+			return err_set(e, -r, "%s", own.msg);
+		if (!said)
+			log_info("%s: waiting for it", own.msg);
+		said = true;
+		nanosleep(&(struct timespec){.tv_nsec = WAIT_NS}, NULL);
+		r = interrupt_check(e);
+		if (r < 0)
+			return r;
+	}
 }
 
 void site_unlock(int fd)

@@ -2,6 +2,8 @@
 /* One operation on the node of this machine at a time. */
 #pragma once
 
+#include <stdint.h>
+
 #include "base/err.h"
 
 /*
@@ -9,5 +11,7 @@
  * has it, who is named.
  */
 int site_lock(const char *path, struct err *e) MUST_CHECK;
+/* The same, and until that many seconds after power-on it is asked for again.  -EINTR: interrupted. */
+int site_lock_until(const char *path, uint64_t boot_seconds, struct err *e) MUST_CHECK;
 /* Closes fd. */
 void site_unlock(int fd);

@@ -255,6 +255,9 @@ static int open_all(bool look, struct site *s, struct err *e)
 		return r;
 	s->running = s->layer != NULL;
 	r = s->running ? open_running_boot(s, e) : mount_boot(s, e);
+	/* With the lock nobody else of ours is within a freeze. */
+	if (r == 0 && !look)
+		r = boot_thaw(s->boot_fd, e);
 	if (r == 0)
 		r = read_boot(s, e);
 	if (r == 0 && !s->running)
@@ -269,7 +272,7 @@ static int open_all(bool look, struct site *s, struct err *e)
 	return 0;
 }
 
-int site_open(bool look, struct site *out, struct err *e)
+static int open_locked(bool look, uint64_t until, struct site *out, struct err *e)
 {
 	autosite s = {.boot_fd = -1, .lock_fd = -1};
 	int r = 0;
@@ -277,7 +280,7 @@ int site_open(bool look, struct site *out, struct err *e)
 	if (geteuid() != 0)
 		return err_set(e, EPERM, "this needs root");
 	if (!look)
-		r = s.lock_fd = site_lock(SITE_LOCK_PATH, e);
+		r = s.lock_fd = site_lock_until(SITE_LOCK_PATH, until, e);
 	if (r >= 0)
 		r = chroot_enter_namespace(e);
 	if (r == 0)
@@ -287,6 +290,16 @@ int site_open(bool look, struct site *out, struct err *e)
 	*out = s;
 	s = (struct site){.boot_fd = -1, .lock_fd = -1};
 	return 0;
+}
+
+int site_open(bool look, struct site *out, struct err *e)
+{
+	return open_locked(look, 0, out, e);
+}
+
+int site_open_until(uint64_t boot_seconds, struct site *out, struct err *e)
+{
+	return open_locked(false, boot_seconds, out, e);
 }
 
 int site_root_hash(const struct site *s, const char *layer, uint8_t out[32], struct err *e)

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -41,6 +42,8 @@ void site_fini(struct site *s);
  * /boot is not mounted, or is not the node's.
  */
 int site_open(bool look, struct site *out, struct err *e) MUST_CHECK;
+/* With the lock, waited for until that many seconds after power-on. */
+int site_open_until(uint64_t boot_seconds, struct site *out, struct err *e) MUST_CHECK;
 /* Ask lvm and /boot again, after changes. */
 int site_refresh(struct site *s, struct err *e) MUST_CHECK;
 /* The entry's root hash, 32 bytes; -EBADMSG: the entry has none. */

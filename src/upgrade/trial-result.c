@@ -88,6 +88,22 @@ static bool is_recorded(const struct site *s, const char *layer)
 	return false;
 }
 
+/* Said by whoever gave up on it; the caller frees it.  NULL: nothing was. */
+static char *find_why(const struct site *s, const char *layer)
+{
+	autohistory h = {0};
+	struct err e = {0};
+
+	shrug(history_read(s->boot_fd, &h, &e), &e);
+	for (size_t i = h.count; i > 0; i--) {
+		const struct transition *t = &h.items[i - 1];
+
+		if (str_eq(t->to, layer))
+			return t->why && str_eq(t->result, "failed") ? xstrdup(t->why) : NULL;
+	}
+	return NULL;
+}
+
 /* Whoever gave up on it has said why. */
 static bool is_known(const struct site *s, const char *layer)
 {
@@ -199,7 +215,8 @@ int trial_take_note(const struct site *s, unsigned tries, struct err *e)
 		add_failed(s, trial, why);
 		add_history(s, trial, "failed", why);
 	}
-	log_warning("the trial of layer '%s' came to nothing, see 'nodectl info'", trial);
+	autofree char *known = find_why(s, trial);
+	log_warning("the trial of layer '%s' came to nothing: %s", trial, known ? known : why);
 	int r = boot_choice_end_trial(s->boot_fd, e);
 	if (r < 0)
 		return r;

@@ -13,6 +13,7 @@
 #include "upgrade/base-make.h"
 #include "upgrade/commit.h"
 #include "upgrade/hooks.h"
+#include "upgrade/layer-again.h"
 #include "upgrade/layer-make.h"
 #include "upgrade/open.h"
 #include "upgrade/precheck.h"
@@ -45,29 +46,48 @@ static int open_all(struct upgrade_run *u, struct err *e)
 	return 0;
 }
 
+/* By its manifest: what is refused is not downloaded, and of what never would be taken nothing stays. */
+static int judge_image(void *ctx, const struct liveimg *l, struct err *e)
+{
+	struct upgrade_run *u = ctx;
+
+	u->about = l;
+	int r = plan_make(u, e);
+	if (r == 0 && u->plan->already)
+		r = err_set(e, EALREADY, "this image runs already");
+	if (u->unwanted || u->plan->already)
+		liveimg_drop_part(&u->from, &l->manifest);
+	u->about = &u->image;
+	return r;
+}
+
 static int get_image(struct upgrade_run *u, struct err *e)
 {
-	struct liveimg_from from = u->spec->from;
-
-	from.folder = u->site.running ? DOWNLOADS : LIVE_DOWNLOADS;
-	from.to_disk = u->site.running;
-	from.signed_only = true;
-	return liveimg_get(&from, &u->image, u->p, e);
+	u->from = u->spec->from;
+	u->from.folder = u->site.running ? DOWNLOADS : LIVE_DOWNLOADS;
+	u->from.to_disk = u->site.running;
+	u->from.signed_only = true;
+	u->from.judge = judge_image;
+	u->from.ctx = u;
+	int r = liveimg_get(&u->from, &u->image, u->p, e);
+	if (r == 0)
+		r = plan_fit(u, e);
+	if (r == -EPERM)
+		liveimg_drop_download(&u->image);
+	return r;
 }
 
 static int make_base(struct upgrade_run *u, struct journal *j, struct err *e)
 {
 	const struct upgrade_plan *plan = u->plan;
 	const struct base_job job = {
+		.lvm = &u->site.lvm,
 		.vg = u->site.vg->name,
 		.pool = u->site.pool->name,
 		.base = plan->base,
-		.like = u->site.base,
+		.like = plan_like(&u->site, &u->image.manifest),
 		.image = &u->image,
-		/* 0 would be no limit. */
-		.limit_bytes = plan->pool_free_bytes > u->layer_bytes
-			? plan->pool_free_bytes - u->layer_bytes
-			: 1,
+		.limit_bytes = plan_base_limit(plan, u->layer_bytes),
 	};
 	struct base_cost cost = {0};
 
@@ -96,13 +116,16 @@ static int make_layer(struct upgrade_run *u, struct journal *j, struct err *e)
 		.title = title,
 		.image = &u->image,
 	};
+	autolayerbases bases = {0};
 	int r = step_begin(&u->site, j, STEP_LAYER, e);
 
 	if (r == 0)
-		r = layer_make(&job, &u->plan->merge, u->p, e);
+		r = layer_bases_open(&job, &bases, e);
+	if (r == 0)
+		r = layer_make(&job, &bases, &u->plan->merge, u->p, e);
 	if (r == 0)
 		r = step_begin(&u->site, j, STEP_BOOT, e);
-	return r < 0 ? r : layer_make_bootable(&job, u->p, e);
+	return r < 0 ? r : layer_make_bootable(&job, &bases, u->p, e);
 }
 
 static int stage(struct upgrade_run *u, struct journal *j, struct err *e)
@@ -123,10 +146,7 @@ static int finish(struct upgrade_run *u, struct journal *j, struct err *e)
 		.signer = u->image.signer,
 		.is_unsigned = !u->image.signer,
 	};
-	int r = u->spec->stage ? 0 : site_refresh(&u->site, e);
 
-	if (r < 0)
-		return r;
 	return u->spec->stage ? stage(u, j, e) : commit_run(&c, e);
 }
 
@@ -156,6 +176,8 @@ static int carry_out(struct upgrade_run *u, struct err *e)
 	};
 	int r = hooks_run(&event, e);
 
+	if (r == 0)
+		r = drop_staged(&u->site, plan->base_is_there ? plan->base : NULL, e);
 	if (r < 0)
 		return r;
 	r = make_base(u, &j, e);
@@ -163,10 +185,12 @@ static int carry_out(struct upgrade_run *u, struct err *e)
 		r = make_layer(u, &j, e);
 	if (r == 0)
 		r = finish(u, &j, e);
-	if (r < 0)
+	if (r < 0) {
 		take_back(&u->site, &j);
-	else
+		note_end(&u->site, &j, "undone", e->msg);
+	} else {
 		tidy(u);
+	}
 	return r;
 }
 
@@ -176,11 +200,11 @@ static int run(struct upgrade_run *u, struct err *e)
 
 	if (r == 0)
 		r = get_image(u, e);
-	if (r == 0)
-		r = plan_make(u, e);
-	if (r == 0 && u->plan->already)
-		liveimg_drop_download(&u->image);
-	if (r < 0 || u->plan->already)
+	if (u->plan->already) {
+		*e = (struct err){0};
+		return 0;
+	}
+	if (r < 0)
 		return r;
 	if (u->spec->plan_only || !u->spec->yes)
 		r = plan_measure(u, e);
@@ -188,8 +212,7 @@ static int run(struct upgrade_run *u, struct err *e)
 		return r;
 	if (!u->spec->yes)
 		return err_set(e, ECANCELED, "nothing was changed; add --yes to upgrade");
-	r = drop_staged(&u->site, u->plan->base_is_there ? u->plan->base : NULL, e);
-	return r < 0 ? r : carry_out(u, e);
+	return carry_out(u, e);
 }
 
 int upgrade_run(const struct upgrade_spec *spec, struct upgrade_plan *out, struct progress *p,
@@ -236,7 +259,8 @@ static int check_staged(
 	return r < 0 ? r : precheck_result(&problems, "upgrade", e);
 }
 
-int upgrade_activate(bool allow_running_vms, char **layer, struct err *e)
+int upgrade_activate(bool allow_running_vms, struct merge_report *report, char **layer,
+	struct progress *p, struct err *e)
 {
 	autosite s = {0};
 	struct settings settings;
@@ -257,6 +281,13 @@ int upgrade_activate(bool allow_running_vms, char **layer, struct err *e)
 	if (r < 0)
 		return r;
 	find_signer(&history, j.to, &c);
+	const struct hook_event event = {.name = "pre-upgrade", .from = j.from, .to = j.to};
+	r = hooks_run(&event, e);
+	/* Of the node as it is by now. */
+	if (r == 0)
+		r = layer_again(&s, &j, report, p, e);
+	if (r < 0)
+		return r;
 	r = commit_run(&c, e);
 	if (r < 0) {
 		struct err own = {0};
@@ -267,6 +298,7 @@ int upgrade_activate(bool allow_running_vms, char **layer, struct err *e)
 		j.snapshot = NULL;
 		if (journal_write(s.boot_fd, &j, &own) < 0)
 			log_warning("%s", own.msg);
+		note_end(&s, &j, "undone", e->msg);
 		return r;
 	}
 	*layer = xstrdup(j.to);

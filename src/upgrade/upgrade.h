@@ -43,9 +43,10 @@ struct upgrade_plan {
 	uint64_t pool_growth_bytes, pool_free_bytes;
 	uint64_t metadata_growth_bytes, metadata_free_bytes;
 	uint64_t boot_needed_bytes, boot_free_bytes;
-	uint64_t seconds;                /* on a slow machine; 0: not known */
-	struct package_changes packages; /* from image to image */
-	struct strv lost_packages;       /* added on this node, not in the new image */
+	uint64_t var_needed_bytes, var_free_bytes; /* for what is downloaded; needs 0: nothing is */
+	uint64_t seconds;                          /* on a slow machine; 0: not known */
+	struct package_changes packages;           /* from image to image */
+	struct strv lost_packages;                 /* added on this node, not in the new image */
 	struct merge_report merge;
 	struct strv
 		problems; /* why it was refused; otherwise what would be in the way of its boot */
@@ -65,8 +66,12 @@ char *upgrade_plan_text(const struct upgrade_plan *u) MUST_CHECK;
 /* The caller owns the reference. */
 json_t *upgrade_plan_json(const struct upgrade_plan *u) MUST_CHECK;
 
-/* Commit what was staged.  *layer: which, the caller's to free.  -ENOENT: nothing is staged. */
-int upgrade_activate(bool allow_running_vms, char **layer, struct err *e) MUST_CHECK;
+/*
+ * Merge once more what was staged, into the same layer, and commit it.  *layer: which, the caller's to
+ * free.  -ENOENT: nothing is staged.
+ */
+int upgrade_activate(bool allow_running_vms, struct merge_report *report, char **layer,
+	struct progress *p, struct err *e) MUST_CHECK;
 
 struct rollback_spec {
 	const char *to; /* NULL: the one that ran before */
@@ -90,9 +95,11 @@ int factory_reset_run(const struct strv *keep, bool dry_run, char **layer, struc
  */
 int upgrade_boot(struct err *e) MUST_CHECK;
 /*
+ * until, in seconds after power-on: so long is waited for the lock, which others hold for a moment or two.
+ *
  * The running layer is good: default=LAYER, history, older images go.  1: it was the default already;
  * -EINVAL: it is not on trial.
  */
-int upgrade_bless(struct err *e) MUST_CHECK;
+int upgrade_bless(uint64_t until, struct err *e) MUST_CHECK;
 /* It is not: back to the layer before it at the next boot.  -EINVAL: it is not on trial. */
-int upgrade_unbless(const char *why, struct err *e) MUST_CHECK;
+int upgrade_unbless(uint64_t until, const char *why, struct err *e) MUST_CHECK;

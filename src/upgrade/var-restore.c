@@ -35,15 +35,28 @@ static int keep_current(
 	const struct lvm_report *lvm, const struct lvm_lv *var, const char *layer, struct err *e)
 {
 	autofree char *name = var_snapshot_name(lvm, var->vg, layer);
+	/* Of an attempt that was cut off. */
+	int r = lvm_find(lvm, LVM_TAG_NEW, name) ? thin_drop(var->vg, name, e) : 0;
 
-	return var_snapshot_take(var, layer, name, e);
+	return r == 0 ? var_snapshot_take(var, layer, name, e) : r;
+}
+
+/* The journal says which: of a layer that is gone back to out of itself, the newest is the one just kept. */
+static const struct lvm_lv *find_wanted(
+	const struct lvm_report *lvm, const char *vg, const struct journal *j)
+{
+	for (size_t i = 0; j->snapshot && i < lvm->lv_count; i++)
+		if (str_eq(lvm->lvs[i].name, j->snapshot) &&
+			var_snapshot_is_of(&lvm->lvs[i], vg, j->to))
+			return &lvm->lvs[i];
+	return j->snapshot ? NULL : var_snapshot_find(lvm, vg, j->to, NULL);
 }
 
 int var_restore(const struct lvm_report *lvm, const struct journal *j, bool *done, struct err *e)
 {
 	const struct lvm_vg *vg = lvm_node_vg(lvm);
 	const struct lvm_lv *var = vg ? var_volume(lvm, vg->name) : NULL;
-	const struct lvm_lv *wanted = vg ? var_snapshot_find(lvm, vg->name, j->to, NULL) : NULL;
+	const struct lvm_lv *wanted = vg ? find_wanted(lvm, vg->name, j) : NULL;
 	int r;
 
 	*done = false;

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/xalloc.h"
 #include "storage/thin.h"
 
@@ -71,11 +72,21 @@ int var_snapshot_take(const struct lvm_lv *var, const char *layer, const char *n
 {
 	autofree char *of = xasprintf(LVM_TAG_OF "%s", layer);
 	const char *const tags[] = {LVM_TAG_SNAPSHOT, LVM_TAG_MOUNT VAR, of, NULL};
-	int r = thin_remove(var->vg, name, e);
-
-	if (r == 0)
-		r = thin_snapshot(var->vg, var->name, name, 0, e);
+	int r = thin_snapshot(var->vg, var->name, name, 0, e);
 	if (r == 0)
 		r = thin_accept(var->vg, name, true, tags, e);
 	return r < 0 ? err_wrap(e, r, "snapshot of " VAR) : 0;
+}
+
+void var_snapshot_drop_older(
+	const struct lvm_report *lvm, const char *vg, const char *layer, const char *but)
+{
+	for (size_t i = 0; i < lvm->lv_count; i++) {
+		const struct lvm_lv *lv = &lvm->lvs[i];
+		struct err e = {0};
+
+		if (var_snapshot_is_of(lv, vg, layer) && !str_eq(lv->name, but) &&
+			thin_remove(vg, lv->name, &e) < 0)
+			log_warning("'%s' stays until 'nodectl recover': %s", lv->name, e.msg);
+	}
 }

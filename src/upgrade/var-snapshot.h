@@ -19,3 +19,6 @@ char *var_snapshot_name(const struct lvm_report *lvm, const char *vg, const char
 /* Make it.  What a power cut left under that name goes. */
 int var_snapshot_take(const struct lvm_lv *var, const char *layer, const char *name, struct err *e)
 	MUST_CHECK;
+/* Those of layer but for the one called "but"; what cannot go is a warning. */
+void var_snapshot_drop_older(
+	const struct lvm_report *lvm, const char *vg, const char *layer, const char *but);

@@ -7,6 +7,7 @@
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/xalloc.h"
@@ -239,7 +240,8 @@ static int define(virConnectPtr connection, const struct domain_spec *spec, stru
 	return 0;
 }
 
-static int make_vars(const struct domain_spec *spec, struct err *e)
+/* *made: the caller removes them when nothing comes of the machine. */
+static int make_vars(const struct domain_spec *spec, char **made, struct err *e)
 {
 	autofree char *vars = disk_vars_path(spec->disk, spec->firmware);
 	const char *code, *template;
@@ -248,11 +250,16 @@ static int make_vars(const struct domain_spec *spec, struct err *e)
 	if (!vars || file_exists(vars))
 		return 0;
 	r = vm_find_firmware(spec->firmware, &code, &template, e);
-	return r < 0 ? r : vm_copy_vars(template, vars, e);
+	if (r == 0)
+		r = vm_copy_vars(template, vars, e);
+	if (r == 0)
+		*made = take_ptr(vars);
+	return r;
 }
 
 int domain_define(const struct domain_spec *spec, struct err *e)
 {
+	autofree char *made = NULL;
 	virConnectPtr connection;
 	int r = check(spec, e);
 
@@ -262,7 +269,11 @@ int domain_define(const struct domain_spec *spec, struct err *e)
 	connection = virConnectOpen(spec->uri);
 	if (!connection)
 		return refused(e, ECONNREFUSED, spec->uri ? spec->uri : "libvirt");
-	r = define(connection, spec, e);
+	r = make_vars(spec, &made, e);
+	if (r == 0)
+		r = define(connection, spec, e);
+	if (r < 0 && made)
+		unlink(made);
 	virConnectClose(connection);
-	return r < 0 ? r : make_vars(spec, e);
+	return r;
 }

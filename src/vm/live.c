@@ -2,9 +2,13 @@
 #include "vm/live.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 
 #include "base/xalloc.h"
 
+/* Where the kernel takes an archive that is not packed for one. */
+#define ARCHIVE_ALIGN  4
 #define KERNEL_FILE    "vmlinuz"
 #define INITRAMFS_FILE "initramfs.img"
 #define LIVE_CMD_LINE                                                                              \
@@ -95,4 +99,19 @@ int live_new(struct image *img, const struct machine_params *params, const char 
 	}
 	*out = take_ptr(m);
 	return 0;
+}
+
+int live_add_initramfs(struct machine *m, const void *archive, size_t len, struct err *e)
+{
+	autofree char *path = machine_file(m, INITRAMFS_FILE);
+	autofd int fd = open(path, O_WRONLY | O_CLOEXEC);
+	struct stat st;
+	uint64_t at;
+	int r;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_errno(e, "%s", path);
+	at = ((uint64_t)st.st_size + ARCHIVE_ALIGN - 1) / ARCHIVE_ALIGN * ARCHIVE_ALIGN;
+	r = io_pwrite(fd, archive, len, at, e);
+	return r < 0 ? err_wrap(e, r, "%s", path) : 0;
 }

@@ -18,3 +18,10 @@
  */
 int live_new(struct image *img, const struct machine_params *params, const char *append,
 	struct machine **out, struct err *e) MUST_CHECK;
+
+/*
+ * Before it is started: an archive of fmt/cpio.h that the kernel unpacks over the initramfs of the image.
+ * Not with dry_run.
+ */
+int live_add_initramfs(struct machine *m, const void *archive, size_t len, struct err *e)
+	MUST_CHECK;

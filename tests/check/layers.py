@@ -26,7 +26,8 @@ ALLOWED = {
     "upgrade": MIDDLE | {"image", "storage", "boot", "node", "liveimg"},
     "install": MIDDLE | {"image", "storage", "boot", "liveimg", "upgrade"},
     "vm": MIDDLE | {"image", "media"},
-    "cli": MIDDLE | {"image", "media", "boot", "vm", "plugin"},
+    "certify": MIDDLE | {"image", "media", "vm", "plugin"},
+    "cli": MIDDLE | {"image", "media", "boot", "vm", "plugin", "certify"},
     "nodectl": MIDDLE | {"image", "storage", "boot", "install", "node", "liveimg", "upgrade"},
 }
 

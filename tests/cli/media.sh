@@ -176,6 +176,11 @@ printf '%%include other.ks\n' >include.ks
 refuse "include.ks:1: 'other.ks' will not be on the medium" iso a.squashfs.img -o a.iso \
 	--kickstart include.ks
 refuse "bad label 'my node'" iso a.squashfs.img -o a.iso --label 'my node'
+echo mine >mine.iso.new
+expect 1 "$bedplate" media iso a.squashfs.img -o mine.iso
+one_line "'mine.iso.new' is in the way"
+same mine.iso.new mine
+rm mine.iso.new
 refuse "'a.squashfs.img' is the image itself" iso a.squashfs.img -o a.squashfs.img
 refuse "'tmp' is not a regular file" iso a.squashfs.img -o tmp
 refuse "No such file or directory" iso a.squashfs.img -o no/where.iso
@@ -201,6 +206,11 @@ refuse "is not the image that its manifest describes" iso c.squashfs.img -o a.is
 expect 0 "$bedplate" media usb a.squashfs.img s.img --size=192M --dry-run
 has "$work/out" "'s.img' is made: 192.0 MiB"
 [ ! -e s.img ] || fail "a dry run wrote"
+echo mine >s.img.new
+expect 1 "$bedplate" media usb a.squashfs.img s.img --size=192M
+one_line "'s.img.new' is in the way"
+same s.img.new mine
+rm s.img.new
 expect 0 "$bedplate" media usb a.squashfs.img s.img --size=192M --kickstart good.ks
 [ "$(stat -c %s s.img)" -eq $((192 * 1024 * 1024)) ] || fail "another size"
 sfdisk --json s.img >table
@@ -284,6 +294,9 @@ mv tree/usr/bin/curl part
 live b
 refuse "the package 'curl' is not in the image" pxe b.squashfs.img net3
 [ ! -e net3 ] || fail "a folder from nothing"
+mkdir kept
+refuse "none.img" pxe none.img kept/a/b/net
+[ -z "$(ls kept)" ] || fail "folders from nothing"
 mkdir foreign.d
 echo mine >foreign.d/file
 refuse "'foreign.d' is not empty" pxe a.squashfs.img foreign.d

@@ -39,6 +39,7 @@ printf 'Package: base\nStatus: install ok installed\nMaintainer: x <x@x>\nVersio
 echo /. >tree/usr/lib/bedplate/dpkg/info/base.list
 touch tree/usr/lib/bedplate/dpkg/available
 echo original >tree/etc/original
+echo 'root:x:0:0::/root:/bin/sh' >tree/etc/passwd
 : >tree/etc/resolv.conf
 : >tree/etc/machine-id
 chmod 444 tree/etc/machine-id
@@ -290,6 +291,19 @@ refuse "plugins 'one' and 'same' both bring '/usr/share/one/file'" one-1.0.plugi
 printf '%%post\necho 1 >/usr/share/shared\n%%end\n' | plugin first '"/usr/share/shared"'
 printf '%%post\necho 2 >/usr/share/shared\n%%end\n' | plugin second '"/usr/share/shared"'
 refuse "plugins 'first' and 'second' both write '/usr/share/shared'" first-1.0.plugin second-1.0.plugin
+# Two users are no conflict; taking away what another one has changed is.
+for name in ann bob; do
+	printf '%%post\necho %s:x:1:1::/:/bin/sh >>/etc/passwd\n%%end\n' $name | plugin $name '"/etc/passwd"'
+done
+expect 0 "$bedplate" plugin apply -q $image ann-1.0.plugin bob-1.0.plugin -o users
+expect 0 "$bedplate" plugin verify -q users/*.squashfs.img
+expect 0 "$bedplate" image extract -q users/*.squashfs.img /etc/passwd -o passwd
+same passwd 'root:x:0:0::/root:/bin/sh
+ann:x:1:1::/:/bin/sh
+bob:x:1:1::/:/bin/sh'
+rm -r users
+printf '%%post\nrm /etc/passwd\n%%end\n' | plugin rid '"/etc/passwd"'
+refuse "plugins 'ann' and 'rid' both write '/etc/passwd'" ann-1.0.plugin rid-1.0.plugin
 printf '%%post\n:\n%%end\n' | plugin enemy '"/x"' ', "conflicts": ["one"]'
 refuse "plugins 'enemy' and 'one' exclude each other" one-1.0.plugin enemy-1.0.plugin
 deb lacking lacking 1 usr/share/lacking/file "Depends: nowhere"

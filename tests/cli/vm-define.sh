@@ -57,6 +57,11 @@ fi
 # Refusals are one line each.
 expect 1 "$bedplate" vm define "$disk" --name=test --connect=test:///default
 same "$work/err" "bedplate: test:///default has a machine 'test' already"
+if [ -e /usr/share/OVMF/OVMF_VARS_4M.ms.fd ]; then
+	rm -f "$disk.uefi-vars.fd"
+	expect 1 "$bedplate" vm define "$disk" --name=test --uefi --connect=test:///default
+	[ ! -e "$disk.uefi-vars.fd" ] || fail "variables of a machine that is none"
+fi
 expect 1 "$bedplate" vm define "$disk" --name=n --connect="qemu+unix:///system?socket=$work/none"
 [ "$(wc -l <"$work/err")" -eq 1 ] || fail "$(cat "$work/err")"
 grep -q "^bedplate: qemu+unix:///system?socket=$work/none: .*No such file" "$work/err" ||

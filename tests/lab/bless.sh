@@ -15,7 +15,7 @@ hash=00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff
 uuid=11111111-2222-3333-4444-555555555555
 cd /run
 mkdir -p /boot /etc/bedplate /run/bin
-rm -rf /etc/bedplate/health.d
+rm -rf /etc/bedplate/health.d /etc/bedplate/hooks.d
 
 printf 'label: gpt\nstart=2048, uuid=%s\n' "$uuid" | sfdisk -q /dev/ubdb
 mkfs.ext4 -q /dev/ubdb1
@@ -122,10 +122,30 @@ grep "layer 'n-1+1' is not on trial" /run/said
 
 # Once more, and now it is good.
 rm $check
+echo "health_deadline = $(($(cut -d. -f1 /proc/uptime) + 600))" >/etc/bedplate/upgrade.conf
+for event in on-boot on-new-image post-upgrade; do
+	mkdir -p -m 755 /etc/bedplate/hooks.d/$event
+	printf '#!/bin/sh\necho "$BEDPLATE_EVENT $BEDPLATE_FROM $BEDPLATE_TO" >>/run/hooked\n' \
+		>/etc/bedplate/hooks.d/$event/lab
+	chmod 755 /etc/bedplate/hooks.d/$event/lab
+done
 grubenv default=n-1+1 trial=n-2+1 tries=2
 journal trial n-1+1 n-2+1 false
 boot n-2+1
-"$nodectl" boot-health -v
+# Somebody else has the lock when it is about to be blessed.
+cat >$check <<'CHECK'
+#!/bin/sh
+setsid flock /run/bedplate/lock sh -c ': >/run/held; sleep 3' >/dev/null 2>&1 &
+until [ -e /run/held ]; do sleep 0.1; done
+CHECK
+chmod 755 $check
+"$nodectl" boot-health -v 2>/run/said || {
+	cat /run/said
+	exit 1
+}
+grep 'another operation is in progress.*: waiting for it' /run/said
+rm $check
+printf '%s\n' 'on-boot  n-2+1' 'on-new-image n-1+1 n-2+1' 'post-upgrade n-1+1 n-2+1' | diff - /run/hooked
 env_is 'default=n-2+1'
 [ "$(cat /run/bedplate/trial-deadline)" = 0 ]
 [ ! -e /boot/bedplate/journal.json ]

@@ -42,8 +42,10 @@ kickstart damaged "liveimg --url=$work/damaged/lab-1.squashfs.img"
 mkdir "$work/damaged"
 cp "$work/image/"* "$work/damaged"
 printf x | dd of="$work/damaged/lab-1.squashfs.img" bs=1 seek=100000 conv=notrunc status=none
-kickstart small "$good"
+kickstart small "$good" "%onerror" "echo called-before >$work/onerror-before" "%end"
 sed -i 's/ubda/ubdb/' "$work/small.ks"
+kickstart halt "$good"
+sed -i 's/^reboot$/halt/' "$work/halt.ks"
 kickstart error "$good" "%post --erroronfail" "exit 3" "%end" "%onerror" \
 	"echo it-was-called >$work/onerror" "%end"
 
@@ -69,6 +71,7 @@ refused open 'leaves 2 questions open: storage, time zone'
 grep 'open question: time zone: add timezone ZONE' "$LAB_WORK/open.err"
 refused wrong 'wrong.ks:12: '
 refused small ' needs .*, has .*, .* more'
+[ "$(cat "$LAB_WORK/onerror-before")" = called-before ]
 refused missing "missing.ks': No such file"
 
 # With a trust anchor the image has to be signed by it.
@@ -210,8 +213,14 @@ rm -r /run/initramfs
 grep '^Remove: volume /dev/bedplate/lab-1+1$' /run/out
 if "$LAB_NODECTL" uninstall 2>/run/err; then exit 1; fi
 grep 'nothing was written; add --yes to uninstall' /run/err
-"$LAB_NODECTL" uninstall --yes >/run/out
-tail -n 1 /run/out | grep -x 'bedplate: uninstalled'
+boot_code() { head -c 440 /dev/ubda | tr -d '\0' | wc -c; }
+[ "$(boot_code)" -gt 0 ]
+rm /run/systemctl
+ask uninstall "inst.ks=$LAB_WORK/halt.ks"
+[ $status -eq 0 ]
+[ "$(cat /run/systemctl)" = "--no-block halt" ]
+[ "$(boot_code)" -eq 0 ]
+tail -n 1 "$LAB_WORK/asked" | grep -x 'bedplate: uninstalled'
 [ "$(head -c 4 /dev/bedplate/foreign)" = kept ]
 if lvm lvs bedplate/lab-1 2>/dev/null; then exit 1; fi
 if "$LAB_NODECTL" uninstall --yes 2>/run/err; then exit 1; fi

@@ -23,9 +23,13 @@ new_disk b 512M
 new_disk c 512M
 new_disk d 512M
 new_disk e 512M
+new_disk f 512M
 sgdisk -n 1:0:+64M -t 1:8300 -c 1:first -n 2:0:+128M -t 2:8e00 "$work/a" >/dev/null
 sgdisk -n 1:0:+64M -n 2:0:+64M -n 3:0:+64M -n 4:0:+64M "$work/d" >/dev/null
 mke2fs -q -t ext4 -L data "$work/e"
+# A file system without its group descriptors: it is known, and cannot be mounted.
+mke2fs -q -t ext4 "$work/f"
+dd if=/dev/zero of="$work/f" bs=1k seek=2 count=6 conv=notrunc 2>/dev/null
 in_guest --disk="$work/a" --disk="$work/b" --disk="$work/c" --disk="$work/d" --disk="$work/e" <<'END'
 lvm vgcreate -y spans /dev/ubda2 /dev/ubdb
 lvm lvcreate -y -l 4 -n idle spans
@@ -45,12 +49,13 @@ for disk in a b c d e; do
 	sha256sum "$work/$disk"
 done >"$work/before"
 
-in_guest --disk="$work/a" --disk="$work/b" --disk="$work/c" --disk="$work/d" --disk="$work/e" <<'END'
+in_guest --disk="$work/a" --disk="$work/b" --disk="$work/c" --disk="$work/d" --disk="$work/e" \
+	--disk="$work/f" <<'END'
 lvm vgchange -qq -ay spans
 "$LAB_INVENTORY" >"$LAB_WORK/found"
 grep -c bedplate-look /proc/self/mountinfo >"$LAB_WORK/mounts" || true
 ls /run | grep -c bedplate-look >"$LAB_WORK/folders" || true
-for disk in ubda ubdb ubdc ubdd ubde ubdx; do
+for disk in ubda ubdb ubdc ubdd ubde ubdf ubdx; do
 	printf 'zerombr\nclearpart --all --drives=%s\nautopart --profile=minimal\n' $disk >/run/ks
 	printf '%s: ' $disk
 	"$LAB_INVENTORY" /run/ks 2>&1 >/run/layout || true
@@ -64,7 +69,7 @@ same "$work/after" "$(cat "$work/before")"
 same "$work/mounts" 0
 same "$work/folders" 0
 
-value '[.disks[] | .path]' '["/dev/ubda","/dev/ubdb","/dev/ubdc","/dev/ubdd","/dev/ubde"]'
+value '[.disks[] | .path]' '["/dev/ubda","/dev/ubdb","/dev/ubdc","/dev/ubdd","/dev/ubde","/dev/ubdf"]'
 value '.disks[0] | [.size, .sector, .removable, .read_only, .table, .in_use]' \
 	'[536870912,512,false,false,"gpt",null]'
 value '.disks[0].parts[0] | [.path, .start, .size, .type, .partlabel, .fstype, .storage_domain]' \
@@ -84,6 +89,8 @@ refused ubdc "/dev/ubdc belongs to volume group 'block', which is or has a stora
 refused ubdd "/dev/ubdd2 has a storage domain"
 grep -q '^ubdx: /run/ks:2: clearpart: there is no disk .ubdx.; there are: /dev/ubda' "$work/refusals" ||
 	fail "unknown disk"
+grep -q '^ubdf: /dev/ubdf was not searched for a storage domain: ext4: .*wipefs --all /dev/ubdf$' \
+	"$work/refusals" || fail "a damaged file system is not refused: $(cat "$work/refusals")"
 grep -q '^ubde: /dev/ubde is too small: needs ' "$work/refusals" || fail "too small"
 
 # In use: mounted, as swap, through LVM, by a device on top of it.

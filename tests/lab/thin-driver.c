@@ -59,6 +59,12 @@ static int accept(char *const args[], struct err *e)
 /* VG NAME */
 static int drop(char *const args[], struct err *e)
 {
+	return thin_drop(args[0], args[1], e);
+}
+
+/* VG NAME */
+static int remove_any(char *const args[], struct err *e)
+{
 	return thin_remove(args[0], args[1], e);
 }
 
@@ -70,7 +76,9 @@ static int with_image(char *const args[],
 {
 	const struct liveimg_from from = {.where = args[4], .folder = "/run"};
 	autoliveimg image = {0};
+	autolvmreport report = {0};
 	const struct base_job j = {
+		.lvm = &report,
 		.vg = args[0],
 		.pool = args[1],
 		.base = args[2],
@@ -80,10 +88,12 @@ static int with_image(char *const args[],
 	};
 	struct base_cost cost = {0};
 	struct progress p;
-	int r = liveimg_get(&from, &image, NULL, e);
+	int r = lvm_report(&report, e);
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	progress_init_json(&p, stdout);
+	if (r == 0)
+		r = liveimg_get(&from, &image, NULL, e);
 	if (r == 0)
 		r = run(&j, &cost, &p, e);
 	if (r == 0)
@@ -111,7 +121,8 @@ static const struct {
 	{"create", 4, create},
 	{"snapshot", 4, snapshot},
 	{"accept", 5, accept},
-	{"remove", 2, drop},
+	{"drop", 2, drop},
+	{"remove", 2, remove_any},
 	{"make", 6, make},
 	{"measure", 6, measure},
 };

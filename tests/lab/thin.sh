@@ -39,8 +39,6 @@ tags() {
 		--units b --nosuffix "no-de/$1" | sed 's/^ *//; s/  */ /g'
 }
 [ "$(tags base-1)" = 'bedplate:new writeable active 20971520' ]
-refused 17 "there is a volume 'no-de/base-1' already" create no-de p-0 base-1 1
-refused 17 "there is a volume 'no-de/base-1' already" snapshot no-de base-1 base-1 1
 refused 22 'cannot be the name' create no-de p-0 -x 1
 refused 22 'cannot be the name' remove no-de a/b
 
@@ -53,8 +51,11 @@ before=$(seqno)
 "$LAB_DRIVER" accept no-de base-1 ro bedplate:base bedplate:verity:4096:0:0
 [ $(($(seqno) - before)) -eq 1 ]
 [ "$(tags base-1)" = 'bedplate:base,bedplate:verity:4096:0:0 read-only skip activation 20971520' ]
-refused 2 'with the tag bedplate:new' accept no-de base-1 ro bedplate:base bedplate:x
 [ ! -e /dev/no-de/base-1 ]
+refused 71 'already exists' create no-de p-0 base-1 1
+refused 71 'already exists' snapshot no-de base-1 base-1 1
+refused 71 'none' accept no-de none ro bedplate:base bedplate:x
+lvm lvs no-de/base-1
 
 # A snapshot of it: larger, writable, without its tags; its origin stays as it is.
 used=$(room)
@@ -69,7 +70,7 @@ lvm lvchange -q -an no-de/base-1
 "$LAB_DRIVER" snapshot no-de base-1 base-3 1
 [ "$(tags base-3)" = 'bedplate:new writeable active 20971520' ]
 
-# Read-only, of a file system that is in use.
+# Of a file system that is in use; then read-only.
 "$LAB_DRIVER" create no-de p-0 var 20000000
 "$LAB_DRIVER" accept no-de var rw bedplate:volume bedplate:mount:/var
 [ "$(tags var)" = 'bedplate:mount:/var,bedplate:volume writeable active 20971520' ]
@@ -77,9 +78,12 @@ mke2fs -q -t ext4 /dev/no-de/var
 mount -t ext4 /dev/no-de/var /mnt
 echo before >/mnt/file
 "$LAB_DRIVER" snapshot no-de var var.base-1+1 0
-[ "$(tags var.base-1+1)" = 'bedplate:new read-only active 20971520' ]
+[ "$(tags var.base-1+1)" = 'bedplate:new writeable active 20971520' ]
+"$LAB_DRIVER" accept no-de var.base-1+1 ro bedplate:snapshot bedplate:mount:/var
+[ "$(tags var.base-1+1)" = 'bedplate:mount:/var,bedplate:snapshot read-only skip activation 20971520' ]
 echo after >/mnt/file
 mkdir /run/snapshot
+lvm lvchange -q -ay -K no-de/var.base-1+1
 mount -t ext4 -o ro,noload /dev/no-de/var.base-1+1 /run/snapshot
 [ "$(cat /run/snapshot/file)" = before ]
 
@@ -97,7 +101,13 @@ for name in plain guest base-4 p-0; do
 	refused 1 "'no-de/$name' has no tag of this node" remove no-de $name
 	lvm lvs no-de/$name
 done
-for name in base-1 base-2 base-3 var var.base-1+1 none; do
+# Only what is not complete.
+for name in base-1 base-3 var none; do
+	"$LAB_DRIVER" drop no-de $name
+done
+lvm lvs no-de/base-1 no-de/var
+if lvm lvs no-de/base-3 2>/dev/null; then exit 1; fi
+for name in base-1 base-2 var var.base-1+1 none; do
 	"$LAB_DRIVER" remove no-de $name
 	if lvm lvs no-de/$name 2>/dev/null; then exit 1; fi
 done

@@ -152,6 +152,15 @@ goes_on
 ended "thin pool 'bedplate/pool00' has no room: .* of data are used"
 empty
 unchanged
+undone 'has no room: .* of data are used'
+
+started upgrade /run/source --allow-unsigned --yes
+stopped_at merge
+fill
+goes_on
+ended "new layer 'lab-2+1': .*thin pool 'bedplate/pool00' has no room: .* of data are used"
+empty
+unchanged
 
 modprobe dm-delay
 started upgrade /run/source --allow-unsigned --yes
@@ -225,7 +234,9 @@ env_is default=lab-1+1
 "$LAB_NODECTL" upgrade "$two" --allow-unsigned --yes 2>/run/err && exit 1
 cat /run/err
 grep 'thin pool bedplate/pool00 is read-only' /run/err
-refused 'cannot be written to' factory-reset --yes
+"$LAB_NODECTL" factory-reset --yes 2>/run/err && exit 1
+cat /run/err
+grep 'thin pool bedplate/pool00 is read-only' /run/err
 lvm vgchange -an bedplate
 lvm lvextend -q --poolmetadatasize +4m bedplate/pool00
 lvm vgchange -ay --sysinit bedplate
@@ -264,6 +275,13 @@ for stage in base verify merge layer 'boot entry'; do
 	with_boot tail -n 1 $boot/bedplate/history.jsonl | jq -e '.result == "recovered"'
 	unchanged
 done
+# While /boot was frozen: the next operation thaws it, or what writes to it would hang.
+mount -t ext4 /dev/ubda3 $boot
+fsfreeze --freeze $boot
+umount $boot
+ok recover
+with_boot touch $boot/thawed
+with_boot rm $boot/thawed
 # In the commit the next upgrade does it.
 mkdir /run/bin
 printf '#!/bin/sh\nkill -KILL $PPID\n' >/run/bin/thin_check
@@ -338,6 +356,10 @@ mount /dev/bedplate/var /var
 echo "bedplate.layer=lab-1+1 bedplate.roothash=${verity%% *}" >/run/cmdline
 mount --bind /run/cmdline /proc/cmdline
 ip link set lo up
+fsfreeze --freeze /boot
+ok recover
+touch /boot/thawed
+rm /boot/thawed
 # Downloads take room of /var.
 with_use=
 url=http://127.0.0.1:8000/lab-2.squashfs.img
@@ -366,13 +388,21 @@ unchanged
 [ -n "$(parts)" ]
 serve
 full_var
-refused "no room to download the image into '/var/lib/bedplate/download': it needs .*, .* are free" \
-	upgrade $url --allow-unsigned --yes
+refused '/var, for the download: .* needed, .* free: remove files' upgrade $url --allow-unsigned --yes
 rm /var/full
+# What is refused by its manifest is not asked for, and what was there of it goes.
+: >/run/log
+mkdir "$LAB_WORK/two/hold"
+mv "$LAB_WORK/two/lab-2.manifest.json" "$LAB_WORK/two/hold"
+jq '.upgrades_from = {min: "7", max: null}' "$LAB_WORK/two/hold/lab-2.manifest.json" \
+	>"$LAB_WORK/two/lab-2.manifest.json"
+refused 'upgrades from 7 and newer' upgrade $url --allow-unsigned --yes
+if grep squashfs /run/log; then exit 1; fi
+[ -z "$(parts)" ]
+mv "$LAB_WORK/two/hold/lab-2.manifest.json" "$LAB_WORK/two"
 kill $server
 wait $server || :
 serve waits
-rm "$(parts)"
 started upgrade $url --allow-unsigned --yes
 until [ -n "$(parts)" ]; do sleep 0.1; done
 full_var
@@ -392,6 +422,24 @@ ok upgrade "$two" --allow-unsigned --yes
 env_is default=lab-1+1 trial=lab-2+1 tries=3
 as_new
 rm /var/full
+
+# Virtual machines: the restart would end them, so what boots next stays; a staged layer ends nothing.
+mkdir -p /run/fake
+printf '#!/bin/sh\necho guest-1\n' >/run/fake/virsh
+chmod 755 /run/fake/virsh
+(
+	PATH=/run/fake:$PATH
+	refused '1 virtual machine is running (guest-1): move or stop' upgrade "$two" --allow-unsigned --yes
+	ok upgrade "$two" --allow-unsigned --stage --yes
+	grep guest-1 /run/out
+	refused '1 virtual machine is running (guest-1): move or stop' activate
+	ok activate --allow-running-vms
+)
+env_is default=lab-1+1 trial=lab-2+1 tries=3
+as_new
+ok upgrade "$two" --allow-unsigned --stage --yes
+ok activate
+as_new
 
 # The clock: certificates end, nothing else asks it.
 mkdir -p /etc/bedplate/trust.d

@@ -45,16 +45,24 @@ fingerprint() {
 	# Whoever looks for volumes has one open now and then.
 	lvm lvs --noheadings -o lv_name,lv_tags,lv_size,lv_attr,origin,pool_lv$with_use bedplate |
 		sed -E 's/ ([A-Za-z-]{5})o/ \1-/'
-	with_boot find $boot -type f ! -name journal.json -exec sha256sum '{}' +
+	with_boot find $boot -type f ! -name journal.json ! -name history.jsonl -exec sha256sum '{}' +
 	ls /dev/mapper | grep -v -e '^bedplate-[^u]' -e '^control$' || :
 	dmsetup ls --target verity
 	grep /run/bedplate /proc/mounts || :
+}
+show_history() {
+	cat $boot/bedplate/history.jsonl 2>/dev/null || :
+}
+# undone TEXT: the last line of the history says so.
+undone() {
+	with_boot tail -n 1 $boot/bedplate/history.jsonl | jq -e --arg why "$1" '.result == "undone" and (.why | test($why))'
 }
 # refused TEXT ARG...: nodectl fails with one line that says so, and nothing changed.
 refused() {
 	text=$1
 	shift
 	fingerprint >/run/before
+	with_boot show_history >>/run/before
 	status=0
 	"$LAB_NODECTL" "$@" >/run/out 2>/run/err || status=$?
 	cat /run/out /run/err
@@ -62,6 +70,7 @@ refused() {
 	grep -e "^nodectl: .*$text" /run/err
 	[ "$(grep -c '^nodectl: ' /run/err)" -eq 1 ]
 	fingerprint >/run/after
+	with_boot show_history >>/run/after
 	diff /run/before /run/after
 }
 ok() {
@@ -87,6 +96,7 @@ interrupted() {
 	fingerprint >/run/after
 	diff /run/before /run/after
 	with_boot [ ! -e $boot/bedplate/journal.json ]
+	undone 'interrupted by SIGTERM'
 }
 snapshots_are() {
 	lvm lvs --noheadings -o lv_name @bedplate:snapshot | tr -d ' ' | sort >/run/snapshots

@@ -113,7 +113,9 @@ mkfifo /run/coming
 	</run/coming >/run/first 2>&1 &
 first=$!
 exec 5>/run/coming
-until grep -q 'FLOCK.* '$first' ' /proc/locks; do sleep 0.1; done
+# It has judged the manifest and waits for the image.
+until [ -e /run/bedplate/upgrade/image ]; do sleep 0.1; done
+grep 'FLOCK.* '$first' ' /proc/locks
 refused 'in progress' upgrade "$two" --allow-unsigned --yes
 exec 5>&-
 status=0
@@ -229,8 +231,26 @@ cp "$LAB_WORK/ours.sig" "$LAB_WORK/two/lab-2.manifest.json.sig"
 ok upgrade "$LAB_WORK/two/lab-2.squashfs.img" --stage --yes --json
 jq -e '.result == "staged" and .base_is_there and (.signer | test("ours"))' /run/out
 env_is default=lab-1+1
+staged=$(jq -r .to /run/out)
+# What is changed after that is in it all the same.
+mkdir -p /run/node-layer
+mount -t ext4 /dev/bedplate/lab-1+1 /run/node-layer
+echo 'after it was staged' >/run/node-layer/upper/etc/later
+rm /run/node-layer/upper/etc/motd
+umount /run/node-layer
 ok activate --json
-staged=$(jq -r .layer /run/out)
+jq -e --arg staged "$staged" '.ok and .layer == $staged and .result == "trial"
+	and (.changes | map(.path) | contains(["/etc/later"]))' /run/out
+mount -t ext4 -o ro "/dev/bedplate/$staged" /run/lab-layer
+grep 'after it was staged' /run/lab-layer/upper/etc/later
+[ ! -e /run/lab-layer/upper/etc/motd ]
+jq -e --arg staged "$staged" '.image.version == "2" and .layer == $staged and (.signer | test("ours"))' \
+	/run/lab-layer/upper/usr/lib/bedplate/factory.json
+umount /run/lab-layer
+[ -z "$(lvm lvs --noheadings @bedplate:new)" ]
+mount -t ext4 /dev/bedplate/lab-1+1 /run/node-layer
+echo 'hello from the administrator' >/run/node-layer/upper/etc/motd
+umount /run/node-layer
 # The snapshot of the first upgrade went once there was the next one.
 snapshots_are var.lab-1+1.2
 env_is default=lab-1+1 trial="$staged" tries=3
@@ -240,12 +260,17 @@ umount $boot
 ok rollback
 ok rollback --to="$staged"
 env_is default="$staged"
+# /var is kept on the way back, so there is a way forward with it.
+snapshots_are var.lab-1+1.3
+refused "no /var as it was when '$staged' was left" rollback --to="$staged" --with-var
 ok rollback
 env_is default=lab-1+1
+snapshots_are var.lab-1+1.3 "var.$staged"
+ok rollback --to="$staged" --with-var --dry-run
 
 ok factory-reset --keep=/etc/motd,network --yes --json
 jq -e '.ok and .result == "trial" and .layer == "lab-1+2"' /run/out
-snapshots_are var.lab-1+1.3
+snapshots_are var.lab-1+1.4 "var.$staged"
 env_is default=lab-1+1 trial=lab-1+2 tries=3
 mount -t ext4 -o ro /dev/bedplate/lab-1+2 /run/lab-layer
 upper=/run/lab-layer/upper
@@ -257,6 +282,50 @@ jq -e '.layer == "lab-1+2" and .image.version == "1"' $upper/usr/lib/bedplate/fa
 umount /run/lab-layer
 with_boot cmp "$LAB_WORK/one/lab-1.manifest.json" "$boot/lab-1+2/manifest.json"
 ok rollback
+END
+
+# Hooks: one before an operation that fails stops it before anything is changed, also what is staged.
+in_guest --disk="$work/disk" --memory=768 <<'END'
+. "$LAB_WORK/guest-lib"
+two=$LAB_WORK/two/lab-2.squashfs.img
+hooks=/etc/bedplate/hooks.d
+mkdir -p /etc/bedplate/trust.d
+cp "$LAB_WORK/ours.pem" /etc/bedplate/trust.d
+# hook EVENT STATUS
+hook() {
+	mkdir -p -m 755 $hooks/$1
+	cat >$hooks/$1/10-lab <<'HOOK'
+#!/bin/sh
+echo "$BEDPLATE_EVENT $BEDPLATE_FROM $BEDPLATE_TO" >>/run/hooked
+echo 'not now'
+HOOK
+	echo "exit $2" >>$hooks/$1/10-lab
+	chmod 755 $hooks/$1/10-lab
+	: >/run/hooked
+}
+rm -rf $hooks
+mkdir -p -m 755 $hooks
+hook pre-upgrade 0
+ok upgrade "$two" --stage --yes --json
+staged=$(jq -r .to /run/out)
+grep -x "pre-upgrade lab-1+1 $staged" /run/hooked
+hook pre-upgrade 1
+refused 'pre-upgrade hook .*not now' upgrade "$two" --yes
+refused 'pre-upgrade hook .*not now' activate
+hook pre-rollback 1
+refused 'pre-rollback hook .*not now' rollback --to=lab-1+2
+grep -x 'pre-rollback lab-1+1 lab-1+2' /run/hooked
+hook pre-upgrade 0
+hook post-rollback 0
+ok activate
+grep -x "pre-upgrade lab-1+1 $staged" /run/hooked
+env_is default=lab-1+1 trial="$staged" tries=3
+refused 'pre-rollback hook .*not now' rollback
+hook pre-rollback 0
+ok rollback
+env_is default=lab-1+1
+grep -x "pre-rollback $staged lab-1+1" /run/hooked
+grep -x "post-rollback $staged lab-1+1" /run/hooked
 END
 
 # What is staged goes from LVM and from the pool, also after a power cut.
@@ -272,6 +341,8 @@ not_noted bedplate "$staged"
 lvm lvchange --nohints --ignoremonitoring --yes -ay -K bedplate/lab-1 bedplate/lab-1+1
 ok rollback --to=lab-1+2
 lvm lvs "bedplate/$staged" && exit 1
+with_boot tail -n 2 $boot/bedplate/history.jsonl | jq -rs 'map("\(.to) \(.result)") | join(" ")' |
+	grep -x "$staged dropped lab-1+2 done"
 pool_agrees bedplate pool00
 env_is default=lab-1+2
 ok rollback
@@ -294,4 +365,5 @@ for n in range(int((size * (100 - used) / 100 - (30 << 20)) / chunk)):
 os.fsync(fd)'
 refused 'thin pool bedplate/pool00: .* needed, .* free' \
 	upgrade "$LAB_WORK/two/lab-2.squashfs.img" --allow-unsigned --yes
+refused 'thin pool bedplate/pool00: .* needed, .* free' factory-reset --yes
 END

@@ -122,6 +122,24 @@ lvm lvremove -q -y node/var
 grep 'there is no volume for /var (errno 2)' /run/said
 END
 
+# The layer that runs, after a trial that came to nothing: the snapshot that was chosen comes back, once.
+cp --sparse=always "$work/pristine" "$work/node"
+run <<'END'
+boot
+again() {
+	"$LAB_DRIVER" restore-var n-1+1 n-1+1 var.n-1+1
+}
+# Cut off between keeping what is there and bringing back.
+lvm lvcreate -q -y -s -ky -pr -n var.n-1+1.2 --addtag bedplate:snapshot --addtag bedplate:mount:/var \
+	--addtag bedplate:of:n-1+1 node/var
+again | grep -x 'brought back'
+says old var
+again | grep -x 'nothing to do'
+says old var
+lvm lvs node/var.n-1+1.3
+! lvm lvs node/var.n-1+1 2>/dev/null || exit 1
+END
+
 # Power cuts before and during each command of lvm that changes something; the next boot finishes it.
 cuts=0
 for step in 1 2 3 4 5 6; do

@@ -160,6 +160,11 @@ static const struct merge_case {
 	{"ACL here", "etc/a=1", "etc/a=1|acl", "etc/a=2", "etc/a=2|acl", "merged:/etc/a"},
 	{"ACL there, mode here", "etc/a=1", "etc/a=1|mode=600", "etc/a=1|acl", "etc/a=1|mode=600",
 		"conflict:/etc/a"},
+	/* What is in the folder has none of it. */
+	{"default ACL here", "etc/d/a=1", "etc/d/a=x etc/d/|dacl", "etc/d/a=1",
+		"etc/d/|dacl etc/d/a=x", "kept:/etc/d kept:/etc/d/a"},
+	{"default ACL there", "etc/d/a=1", "etc/d/a=x", "etc/d/a=1 etc/d/|dacl",
+		"etc/d/|dacl etc/d/a=x", "kept:/etc/d/a"},
 	{"capability here", "usr/local/", "usr/local/bin/p=1|uid=5,mode=755,cap", "etc/ usr/local/",
 		"usr/local/bin/p=1|mode=755,uid=5,cap", "kept:/usr/local/bin"},
 	{"capability there", "opt/p=1|mode=755", "opt/p=2|mode=755", "opt/p=1|mode=755,cap",

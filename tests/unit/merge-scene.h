@@ -3,7 +3,8 @@
  * Trees as text: items with a blank between them.
  *
  *   PATH=TEXT  PATH->TARGET  PATH/  PATH!  PATH<   file, link, folder, whiteout, pipe
- *   |NAME=VALUE,...   behind one: mode (octal), uid, gid, opaque, acl, cap, or an attribute
+ *   |NAME=VALUE,...   behind one: mode (octal), uid, gid, opaque, acl, dacl (for what will
+ *   be made in that folder), cap, or an attribute
  *
  * In TEXT '~' is a newline, '^' a NUL, "%N:" in front N bytes of filling behind.  Folders on the way
  * are made, and are left out when a tree is turned to text unless they are something special.
@@ -34,6 +35,7 @@ static const struct {
 	size_t len;
 } known_xattrs[] = {
 	{"acl", "system.posix_acl_access", acl_bytes, sizeof(acl_bytes) - 1},
+	{"dacl", "system.posix_acl_default", acl_bytes, sizeof(acl_bytes) - 1},
 	{"cap", "security.capability", cap_bytes, sizeof(cap_bytes) - 1},
 	{"opaque", "trusted.overlay.opaque", "y", 1},
 };

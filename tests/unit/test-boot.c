@@ -574,6 +574,15 @@ static void boot_sector_keeps_the_partition_table(void **state)
 	assert_memory_equal(got + start + SECTOR, core, 2 * SECTOR - 100);
 	assert_memory_equal(got + 7 * SECTOR, disk, SECTOR);
 
+	/* It goes again, and another one's stays. */
+	assert_ok(loader_remove_bios(fd, start + SECTOR, &e), e);
+	assert_int_equal(pread(fd, disk, SECTOR, 0), SECTOR);
+	assert_memory_equal(disk, got, SECTOR);
+	assert_ok(loader_remove_bios(fd, start, &e), e);
+	assert_int_equal(pread(fd, disk, SECTOR, 0), SECTOR);
+	memset(got, 0, 0x1b8);
+	assert_memory_equal(disk, got, SECTOR);
+
 	assert_int_equal(loader_write_bios(fd, 4096, start, 4096, boot_img, core, sizeof(core), &e),
 		-EOPNOTSUPP);
 	assert_fails(loader_write_bios(fd, SECTOR, start, SECTOR, boot_img, core, sizeof(core), &e),

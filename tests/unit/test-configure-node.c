@@ -7,10 +7,16 @@
 #include <sys/xattr.h>
 
 #include "base/cmd.h"
+#include "base/log.h"
 #include "base/str.h"
+#include "boot/loader.h"
 #include "folder.h"
+#include "image/configure.h"
 #include "image/intree.h"
+#include "image/nm-profile.h"
 #include "install/configure-part.h"
+#include "install/loader-check.h"
+#include "install/run.h"
 #include "ks/ks.h"
 #include "layout-scene.h"
 
@@ -275,22 +281,79 @@ static void record_tells_no_passwords(void **state)
 	assert_non_null(strstr(json, "\"format\": 1"));
 }
 
+static void copy_account_files(int fd)
+{
+	struct err e = {0};
+
+	assert_ok(intree_write(fd, "/etc/passwd",
+			  "root:x:0:0::/root:/bin/sh\nd:x:5:5::/d:/bin/sh\n", 0644, &e),
+		e);
+	assert_ok(
+		intree_write(fd, "/etc/shadow", "root:*:1:0:99999:7:::\nd:*:1:::::::\n", 0640, &e),
+		e);
+	assert_ok(intree_write(fd, "/etc/group", "root:x:0:\nd:x:5:\n", 0644, &e), e);
+	assert_ok(intree_write(fd, "/etc/gshadow", "root:*::\nd:*::\n", 0640, &e), e);
+}
+
+/* An image with all that the commands below need. */
+static struct tree *make_image(const char *name)
+{
+	autofree char *path = xasprintf("%s/%s", folder, name);
+	struct tree *t = NULL;
+	struct err e = {0};
+
+	assert_int_equal(mkdir(path, 0755), 0);
+	autofd int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	copy_account_files(fd);
+	assert_ok(intree_write(fd, "/usr/share/zoneinfo/Europe/Vienna", "", 0644, &e), e);
+	assert_ok(
+		intree_write(fd, "/usr/share/i18n/SUPPORTED", "de_DE.UTF-8 UTF-8\n", 0644, &e), e);
+	assert_ok(intree_write(fd, "/usr/sbin/locale-gen", "", 0755, &e), e);
+	assert_ok(intree_write(fd, "/usr/sbin/NetworkManager", "", 0755, &e), e);
+	assert_ok(intree_write(fd, "/usr/lib/systemd/system/nftables.service", "", 0644, &e), e);
+	assert_ok(intree_write(fd, "/etc/services", "zabbix 10050/tcp\n", 0644, &e), e);
+	assert_ok(tree_scan(path, &t, &e), e);
+	return t;
+}
+
+struct refusal {
+	const char *ks, *message; /* NULL: none */
+};
+
+static void assert_refusals(struct tree *t, const struct refusal *cases, size_t count)
+{
+	autofree char *work = xasprintf("%s/work", folder);
+	struct err e = {0};
+
+	assert_ok(file_make_folder(work, 0700, &e), e);
+	for (size_t i = 0; i < count; i++) {
+		autoptr(ks_doc) doc = parse(cases[i].ks);
+		autostrv left = {0};
+		int r = node_precheck(doc, t, work, &e);
+
+		if (r == 0 && cases[i].message)
+			fail_msg("not refused: %s", cases[i].ks);
+		if (cases[i].message)
+			assert_string_equal(e.msg, cases[i].message);
+		else
+			assert_ok(r, e);
+		assert_ok(file_list(work, &left, &e), e);
+		assert_int_equal(left.count, 0);
+	}
+}
+
 static void what_the_image_lacks_is_said_before(void **state)
 {
-	static const struct {
-		const char *ks, *message;
-	} cases[] = {
-		{"firewall --enabled\n",
-			"t.ks:1: the firewall needs package 'nftables', which the image lacks"},
+	static const struct refusal cases[] = {
+		{"firewall --enabled\n", "t.ks:1: the firewall needs package 'nftables'"},
 		{"firewall --disabled\n", NULL},
+		{"lang de_DE.UTF-8\n", NULL},
+		{"network --device=eth0 --bootproto=static --ip=1\n", NULL},
 		{"timezone Etc/UTC\n", NULL},
-		{"timezone Europe/Vienna\n", NULL},
-		{"\ntimezone Europe/Nowhere\n",
-			"t.ks:2: the image has no time zone 'Europe/Nowhere'"},
+		{"timezone Europe/Vienna\n",
+			"t.ks:1: time zone 'Europe/Vienna' needs package 'tzdata'"},
 		{"sshkey --username=root 'ssh-ed25519 AAAA'\n", NULL},
 		{"user --name=a\nsshkey --username=a 'ssh-ed25519 AAAA'\n", NULL},
-		{"sshkey --username=roo 'ssh-ed25519 AAAA'\n",
-			"t.ks:1: sshkey: there is no user 'roo'"},
 	};
 	autofree char *path = xasprintf("%s/lacks", folder);
 	autoptr(tree) t = NULL;
@@ -298,19 +361,181 @@ static void what_the_image_lacks_is_said_before(void **state)
 
 	(void)state;
 	assert_int_equal(mkdir(path, 0755), 0);
-	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	assert_ok(intree_write(fd, "/etc/passwd", "root:x:0:0::/root:/bin/sh\n", 0644, &e), e);
-	assert_ok(intree_write(fd, "/usr/share/zoneinfo/Europe/Vienna", "", 0644, &e), e);
-	close(fd);
+	autofd int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	copy_account_files(fd);
 	assert_ok(tree_scan(path, &t, &e), e);
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		autoptr(ks_doc) doc = parse(cases[i].ks);
-		int r = node_precheck(doc, t, &e);
+	assert_refusals(t, cases, ARRAY_LEN(cases));
+}
 
+static void what_no_node_can_be_given_is_said_before(void **state)
+{
+	static const struct refusal cases[] = {
+		{"firewall --enabled --service=zabbix --port=9090:tcp\n", NULL},
+		{"\nfirewall --service=nosuch\n", "t.ks:2: unknown service 'nosuch'"},
+		{"firewall --trust=a/b\n", "t.ks:1: bad device 'a/b'"},
+		{"network --device=eth0 --bootproto=static --ip=10.0.0.2\n",
+			"t.ks:1: a static address needs --ip and --netmask"},
+		{"network --device=eth0 --bootproto=static --ip=10.0.0.2 --netmask=24\n", NULL},
+		{"network --device=link --vlanid=4095\n",
+			"t.ks:1: bad VLAN id '4095', expected 0 to 4094"},
+		{"network --vlanid=5\n", "t.ks:1: this needs --device"},
+		{"network --hostname=a_b\n", "t.ks:1: bad hostname 'a_b'"},
+		{"timezone Europe/Vienna\n", NULL},
+		{"\ntimezone Europe/Nowhere\n", "t.ks:2: unknown time zone 'Europe/Nowhere'"},
+		{"timezone ../../../etc/passwd\n", "t.ks:1: bad time zone '../../../etc/passwd'"},
+		{"lang de_DE.UTF-8 --addsupport=xx_XX\n", "t.ks:1: unknown language 'xx_XX'"},
+		{"lang xx_XX.UTF-8\n", "t.ks:1: unknown language 'xx_XX.UTF-8'"},
+		{"keyboard 'de;reboot'\n", "t.ks:1: bad keyboard 'de;reboot'"},
+		{"user --name=a --uid=5\n", "t.ks:1: user id 5 is taken"},
+		{"user --name=d --uid=6\n", NULL},
+		{"user --name=a:b\n", "t.ks:1: bad name 'a:b'"},
+		{"user --name=a --homedir=/\n", "t.ks:1: bad home folder '/'"},
+		{"user --name=a --groups='b(x)'\n", "t.ks:1: bad group 'b(x)'"},
+		{"group --name=g --gid=0\n", "t.ks:1: group id 0 is taken"},
+		{"sshkey --username=roo 'ssh-ed25519 AAAA'\n", "t.ks:1: no user 'roo'"},
+		{"services --enabled=nosuch\n", NULL}, /* a warning, later */
+		{"services --enabled=a/b\n", "t.ks:1: bad service name 'a/b'"},
+		{"bootloader --password=plain\n", NULL},
+		{"bootloader --iscrypted --password=grub.pbkdf2.sha512.10000.AA.BB\n", NULL},
+		{"bootloader --iscrypted --password=$6$a$b\n",
+			"t.ks:1: the password of the boot menu is no 'grub.pbkdf2.sha512....'"},
+		{"bootloader --md5pass=$1$a$b\n",
+			"t.ks:1: the password of the boot menu is no 'grub.pbkdf2.sha512....'"},
+		{"timesource --ntp-server='a b'\n", "t.ks:1: bad time source 'a b'"},
+	};
+	autoptr(tree) t = make_image("full");
+
+	(void)state;
+	assert_refusals(t, cases, ARRAY_LEN(cases));
+}
+
+static void the_loader_is_judged_before(void **state)
+{
+	static const char bios_image[] = "boot loader for BIOS: the image lacks the package "
+					 "'grub-common'";
+	static const struct {
+		const char *ks;
+		unsigned sector_bytes;
+		bool uefi, has_efi_files;
+		const char *message;
+	} cases[] = {
+		{"", 512, false, true, bios_image},
+		{"bootloader --nombr\n", 512, false, false, NULL},
+		{"bootloader --location=none\n", 4096, true, false, NULL},
+		{"", 4096, false, true,
+			"boot loader for BIOS: '/dev/vda' has sectors of 4096 bytes, GRUB for BIOS "
+			"boots from 512 only: start this machine by UEFI, or choose another disk "
+			"with --boot-drive"},
+		{"", 4096, true, true, NULL},
+		{"", 512, true, false,
+			"boot loader for UEFI: the image lacks the package 'grub-efi-amd64-signed'"},
+	};
+	struct err e = {0};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		autofree char *path = xasprintf("%s/loader%zu", folder, i);
+		autoptr(ks_doc) doc = parse(cases[i].ks);
+		autoptr(tree) t = NULL;
+
+		assert_int_equal(mkdir(path, 0755), 0);
+		autofd int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		const struct loader_file *f = loader_efi_needs();
+		for (; cases[i].has_efi_files && f->path; f++)
+			assert_ok(intree_write(fd, f->path, "", 0644, &e), e);
+		assert_ok(tree_scan(path, &t, &e), e);
+		disks[0].sector_bytes = cases[i].sector_bytes;
+		int r = loader_precheck(doc, &layout, cases[i].uefi, t, &e);
 		if (cases[i].message)
-			assert_fails(r, EINVAL, e, cases[i].message);
+			assert_string_equal(r < 0 ? e.msg : "", cases[i].message);
 		else
 			assert_ok(r, e);
+	}
+}
+
+static void the_other_firmware_may_go_without(void **state)
+{
+	static const int forgiven[] = {0, ENOENT, EOPNOTSUPP};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(forgiven); i++) {
+		struct err e = {.code = forgiven[i]};
+
+		assert_int_equal(loader_judge(-forgiven[i], false, "BIOS", &e), 0);
+		assert_int_equal(loader_judge(-forgiven[i], true, "BIOS", &e), -forgiven[i]);
+	}
+	struct err e = {.code = EIO};
+	assert_int_equal(loader_judge(-EIO, false, "BIOS", &e), -EIO);
+}
+
+static void the_installer_uses_what_is_to_be_activated(void **state)
+{
+	autoptr(ks_doc) doc = parse("network --device=eth0 --bootproto=dhcp\n"
+				    "network --hostname=a\n"
+				    "network --device=link --activate --bootproto=static "
+				    "--ip=10.0.0.2 --netmask=24\n");
+	autoptr(ks_doc) bad = parse("network --device=eth0 --activate --bootproto=static\n");
+	const struct configure_params params = {
+		.seed = "s", .is_node = true, .link_device = "eth7", .dry_run = true};
+	auto_nm_profiles p = {0}, none = {0};
+	struct err e = {0};
+
+	(void)state;
+	assert_ok(configure_activated(doc, &params, &p, &e), e);
+	assert_int_equal(p.count, 1);
+	assert_string_equal(p.items[0].name, "eth7");
+	assert_non_null(strstr(p.items[0].text, "10.0.0.2/24"));
+	assert_non_null(strstr(p.items[0].text, "\nuuid="));
+	assert_fails(configure_activated(bad, &params, &none, &e), EINVAL, e,
+		"t.ks:1: a static address needs --ip and --netmask");
+}
+
+static void network_words_that_nobody_knows_are_said(void **state)
+{
+	autoptr(ks_doc) doc = parse("network --device=eth0 --activate --bootproto=ibft "
+				    "--ethtool='speed 100 wol g autoneg'\n");
+	const struct configure_params params = {.seed = "s", .is_node = true};
+	static const char known[] =
+		"is ignored, known are autoneg, speed and duplex, each with a value";
+	auto_nm_profiles p = {0};
+	autofree char *said = NULL;
+	size_t len = 0;
+	struct err e = {0};
+	FILE *log = open_memstream(&said, &len);
+
+	(void)state;
+	log_add_copy(log, LOG_LEVEL_NORMAL);
+	assert_ok(configure_activated(doc, &params, &p, &e), e);
+	log_drop_copy(log);
+	fclose(log);
+	autofree char *want = xasprintf(
+		"warning: t.ks:1: network: --bootproto=ibft is not known here, it will be "
+		"dhcp\n"
+		"warning: t.ks:1: network: --ethtool: 'wol' %s\n"
+		"warning: t.ks:1: network: --ethtool: 'autoneg' %s\n",
+		known, known);
+	assert_string_equal(said, want);
+}
+
+static void each_end_is_another_one(void **state)
+{
+	static const struct {
+		const char *ks;
+		enum install_end end;
+	} cases[] = {
+		{"text\n", INSTALL_STAY},
+		{"reboot\n", INSTALL_REBOOT},
+		{"reboot --eject\n", INSTALL_REBOOT},
+		{"poweroff\n", INSTALL_POWEROFF},
+		{"shutdown\n", INSTALL_POWEROFF},
+		{"halt\n", INSTALL_HALT},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		autoptr(ks_doc) doc = parse(cases[i].ks);
+
+		assert_int_equal(install_end_of(doc), cases[i].end);
 	}
 }
 
@@ -356,6 +581,12 @@ int main(void)
 		cmocka_unit_test(firstboot_is_for_what_the_image_has),
 		cmocka_unit_test(record_tells_no_passwords),
 		cmocka_unit_test(what_the_image_lacks_is_said_before),
+		cmocka_unit_test(what_no_node_can_be_given_is_said_before),
+		cmocka_unit_test(the_loader_is_judged_before),
+		cmocka_unit_test(the_other_firmware_may_go_without),
+		cmocka_unit_test(the_installer_uses_what_is_to_be_activated),
+		cmocka_unit_test(network_words_that_nobody_knows_are_said),
+		cmocka_unit_test(each_end_is_another_one),
 		cmocka_unit_test(every_directive_is_planned),
 	};
 

@@ -354,6 +354,13 @@ static void trust_decides(void **state)
 	put("signed/node-1.manifest.json.sig", "garbage", 7);
 	spec.unsigned_ok = true;
 	assert_refused(&spec, EKEYREJECTED, "node-1.manifest.json'.sig");
+	/* Without a certificate it is none. */
+	autoliveimg not_judged = {0};
+	spec.trust = none;
+	assert_ok(liveimg_get(&spec, &not_judged, NULL, &e), e);
+	assert_null(not_judged.signer);
+	spec.unsigned_ok = false;
+	assert_refused(&spec, EKEYREJECTED, "nobody is trusted to sign images");
 }
 
 static int download_with(struct liveimg_from spec, struct liveimg *l, struct err *e)
@@ -507,6 +514,40 @@ static void a_wrong_image_leaves_nothing(void **state)
 	assert_null(left_over(NULL));
 }
 
+static int judge(void *ctx, const struct liveimg *l, struct err *e)
+{
+	uint64_t *bytes = ctx;
+	const struct liveimg_from spec = {
+		.where = "http://localhost/", .folder = "/nowhere", .to_disk = true};
+
+	assert_string_equal(l->manifest.name, "node");
+	assert_null(l->img);
+	*bytes = liveimg_download_bytes(&spec, &l->manifest);
+	return err_set(e, EPERM, "version 1 is too old");
+}
+
+/* Who refuses it by its manifest has it neither downloaded nor lying around. */
+static void it_is_judged_before_it_is_fetched(void **state)
+{
+	uint64_t bytes = 0;
+	const struct liveimg_from spec = {.judge = judge, .ctx = &bytes};
+	autofree char *spool = in_folder("spool");
+	const struct liveimg_from from = {
+		.where = "http://localhost/", .folder = spool, .to_disk = true};
+	struct liveimg none = {0};
+	autoliveimg l = {0};
+	struct err e = {0};
+
+	(void)state;
+	assert_fails(download_with(spec, &none, &e), EPERM, e, "version 1 is too old");
+	assert_int_equal(server.image_requests, 0);
+	assert_int_equal(bytes, image_len);
+	assert_ok(download(&l, &e), e);
+	assert_int_equal(liveimg_download_bytes(&from, &l.manifest), 0);
+	liveimg_drop_part(&from, &l.manifest);
+	assert_null(left_over(NULL));
+}
+
 static void what_a_server_may_not_do(void **state)
 {
 	autofree char *away = xasprintf("http://127.0.0.1:%u/away.squashfs.img", server.port);
@@ -554,6 +595,7 @@ int main(int argc, char **argv UNUSED)
 		WITH_SERVER(a_server_without_ranges_sends_all_of_it),
 		WITH_SERVER(a_wrong_beginning_is_thrown_away),
 		WITH_SERVER(a_wrong_image_leaves_nothing),
+		WITH_SERVER(it_is_judged_before_it_is_fetched),
 		WITH_SERVER(what_a_server_may_not_do),
 		WITH_SERVER(a_proxy_is_used),
 	};

@@ -443,18 +443,42 @@ static void every_option_is_acted_on_or_named(void **state)
 	assert_false(ks_given_only(ks_next(doc, "part", NULL), "size|fstype|ondisk"));
 }
 
-/* The grammar's list has only names that there are. */
+static void an_install_names_options_too(void **state)
+{
+	static const char *const want[] = {
+		"t.ks:1: warning: bootloader: --default is not acted on",
+		"t.ks:1: warning: bootloader: --extlinux is not acted on",
+		"t.ks:3: warning: part: --asprimary is not acted on",
+		"t.ks:2: warning: text: --non-interactive is not acted on",
+	};
+	autoptr(ks_doc) doc = parse_good("bootloader --append=quiet --extlinux --default=x\n"
+					 "text --non-interactive\n"
+					 "part /boot --fstype=ext4 --size=100 --asprimary\n");
+
+	(void)state;
+	ks_add_support_warnings(doc, KS_FOR_INSTALL);
+	assert_int_equal(ks_problem_count(doc), ARRAY_LEN(want));
+	for (size_t i = 0; i < ARRAY_LEN(want); i++)
+		assert_problem(doc, i, want[i]);
+}
+
+static void assert_options_exist(const struct ks_command *g, const char *names)
+{
+	autofree char *copy = xstrdup(names ? names : "");
+	char *rest = copy;
+
+	for (char *name; (name = str_next_word(&rest, "|"));)
+		if (ks_opt_find(g, name) == g->opt_count)
+			fail_msg("%s has no option '%s'", g->name, name);
+}
+
+/* The grammar's lists have only names that there are. */
 static void image_options_exist(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ks_commands_count; i++) {
-		const struct ks_command *g = &ks_commands[i];
-		autofree char *copy = xstrdup(g->image_options ? g->image_options : "");
-		char *rest = copy;
-
-		for (char *name; (name = str_next_word(&rest, "|"));)
-			if (ks_opt_find(g, name) == g->opt_count)
-				fail_msg("%s has no option '%s'", g->name, name);
+		assert_options_exist(&ks_commands[i], ks_commands[i].image_options);
+		assert_options_exist(&ks_commands[i], ks_commands[i].install_ignored);
 	}
 }
 
@@ -500,6 +524,12 @@ static void unattended_questions(void **state)
 		{"cmdline\nliveimg --url=/x\nmount a /\ntimezone X\n"
 		 "user --name=a --groups=wheel --password=p\nhalt\n",
 			""},
+		{"cmdline\nliveimg --url=/x\nmount a /\ntimezone X\n"
+		 "user --name=a --groups='adm,sudo(27)' --password=p\nhalt\n",
+			""},
+		{"cmdline\nliveimg --url=/x\nmount a /\ntimezone X\n"
+		 "user --name=a --groups=sudoers --password=p\nhalt\n",
+			"administrator"},
 		{"cmdline\nurl --url=http://x\nnetwork --device=e\nautopart\nclearpart --linux\n"
 		 "timezone --utc\nuser --name=a --groups=wheel --password=p --lock\nhalt\n",
 			"source,erasing disks,time zone,administrator"},
@@ -597,6 +627,7 @@ int main(void)
 		cmocka_unit_test(nul_bytes_are_errors),
 		cmocka_unit_test(support_warnings_name_what_has_no_effect),
 		cmocka_unit_test(every_option_is_acted_on_or_named),
+		cmocka_unit_test(an_install_names_options_too),
 		cmocka_unit_test(image_options_exist),
 		cmocka_unit_test(unattended_questions),
 		cmocka_unit_test(secrets_are_taken_out),

@@ -185,6 +185,34 @@ static void test_auto_options(UNUSED void **state)
 	assert_string_equal(xfs.volumes[1].fstype, "xfs");
 }
 
+/* What has no line is made with and without it; with it nothing is said. */
+static void test_reqpart(UNUSED void **state)
+{
+	static const char rest[] = "part pv.01 --size=1 --grow\n" GROUP POOL ROOT VAR;
+
+	for (unsigned with = 0; with < 2; with++) {
+		autofree char *text = xasprintf(
+			"%s%s%s", CLEAR, with ? "reqpart --add-boot\n" : "", rest);
+		autoinventory inv = {0};
+		autolayout l = {0};
+		autofree char *said = NULL;
+		size_t len = 0;
+		struct err e = {0};
+		FILE *log = open_memstream(&said, &len);
+
+		scene_disk(&inv, "vda", 64 * GIB);
+		log_add_copy(log, LOG_LEVEL_NORMAL);
+		assert_ok(plan(text, &inv, &l, &e), e);
+		log_drop_copy(log);
+		fclose(log);
+		assert_int_equal(l.part_count, 4);
+		assert_int_equal(l.parts[0].role, LAYOUT_BIOS);
+		assert_int_equal(l.parts[1].role, LAYOUT_EFI);
+		assert_string_equal(l.parts[2].mount, "/boot");
+		assert_int_equal(strstr(said, "warning: ") != NULL, !with);
+	}
+}
+
 static void test_minimal(UNUSED void **state)
 {
 	autoinventory inv = {0};
@@ -498,13 +526,34 @@ static void test_refused_contents(UNUSED void **state)
 		"/dev/vda has too little free space: needs 59.5 GiB, has 4.0 GiB, 55.5 GiB more; "
 		"clearpart does not cover what else is on it");
 	inv.disks[0].parts[0].storage_domain = true;
+	expect_refusal("zerombr\nautopart\n", &inv, EBUSY,
+		"/dev/vda: /dev/vda1 is a storage domain and not covered by clearpart: let it be "
+		"erased, or use another disk");
 	expect_refusal(AUTO, &inv, EBUSY, "/dev/vda1 has a storage domain");
 	inv.disks[0].parts[0].storage_domain = false;
+	inv.disks[0].parts[0].unsearched = xstrdup("ext4: damaged");
+	expect_refusal(AUTO, &inv, EBUSY,
+		"/dev/vda1 was not searched for a storage domain: ext4: damaged; if nothing on it "
+		"is needed: wipefs --all /dev/vda1");
+	free(take_ptr(inv.disks[0].parts[0].unsearched));
 	free(inv.disks[0].table);
 	inv.disks[0].table = xstrdup("dos");
 	expect_refusal("zerombr\nclearpart --none\nautopart\n", &inv, EBUSY,
 		"/dev/vda: its partition table is not a GPT, and /dev/vda1 (ext4 'data', 60.0 GiB) "
 		"is not covered by clearpart");
+}
+
+/* Also where there would be room beside it. */
+static void test_kept_group_is_refused(UNUSED void **state)
+{
+	autoinventory inv = {0};
+
+	scene_disk(&inv, "vda", 128 * GIB);
+	scene_part(&inv, "ntfs", NULL, GIB);
+	scene_part(&inv, "LVM2_member", NULL, GIB);
+	expect_refusal("clearpart --list=vda1\nautopart\n", &inv, EBUSY,
+		"/dev/vda: /dev/vda2 is an LVM physical volume and not covered by clearpart: let it "
+		"be erased, or use another disk");
 }
 
 static void test_refused_groups(UNUSED void **state)
@@ -542,9 +591,15 @@ static void test_refused_groups(UNUSED void **state)
 		"clearpart erase it");
 	free(vg->pvs.items[1]);
 	vg->pvs.items[1] = xstrdup("/dev/vda1");
-	scene_lv(&inv, "x", NULL, GIB)->in_use = xstrdup("mounted on /x");
+	struct inv_lv *lv = scene_lv(&inv, "x", NULL, GIB);
+	lv->in_use = xstrdup("mounted on /x");
 	expect_refusal("ignoredisk --only-use=vda,vdb\n" AUTO, &inv, EBUSY,
 		"/dev/bedplate/x is in use: mounted on /x");
+	free(take_ptr(lv->in_use));
+	lv->unsearched = xstrdup("it is not active");
+	expect_refusal("ignoredisk --only-use=vda,vdb\n" AUTO, &inv, EBUSY,
+		"/dev/bedplate/x was not searched for a storage domain: it is not active; if "
+		"nothing on it is needed: wipefs --all /dev/bedplate/x");
 }
 
 static void test_too_small(UNUSED void **state)
@@ -788,6 +843,44 @@ static void test_reinstall(UNUSED void **state)
 	assert_int_equal(l.erase_count, 4);
 }
 
+static void test_reinstall_says_what_it_ignores(UNUSED void **state)
+{
+	struct layout_params params = usual;
+	autoinventory inv = {0};
+	autolayout l = {0};
+	autofree char *said = NULL;
+	size_t len = 0;
+	struct err e = {0};
+	FILE *log = open_memstream(&said, &len);
+
+	add_node(&inv);
+	params.reinstall = true;
+	log_add_copy(log, LOG_LEVEL_NORMAL);
+	assert_ok(plan_with("clearpart --all\nzerombr\nbootloader --boot-drive=vdb\nautopart\n",
+			  &inv, &params, &l, &e),
+		e);
+	log_drop_copy(log);
+	fclose(log);
+	assert_non_null(strstr(said,
+		"a reinstall keeps the node's disks and partitions, ignored: "
+		"clearpart, zerombr, bootloader --boot-drive\n"));
+}
+
+static void test_reinstall_after_cut_off_upgrade(UNUSED void **state)
+{
+	struct layout_params params = usual;
+	autoinventory inv = {0};
+	autolayout l = {0};
+	struct err e = {0};
+
+	add_node(&inv);
+	scene_lv(&inv, "old-2", LVM_TAG_NEW, GIB)->pool = xstrdup("pool00");
+	params.reinstall = true;
+	assert_ok(plan_with("autopart\n", &inv, &params, &l, &e), e);
+	assert_true(strv_has(&l.remove_lvs, "mine/old-2"));
+	assert_false(strv_has(&l.remove_lvs, "mine/vms"));
+}
+
 /* What else the node had keeps its content and comes back into fstab. */
 static void test_reinstall_data(UNUSED void **state)
 {
@@ -913,6 +1006,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_auto),
 		cmocka_unit_test(test_auto_options),
+		cmocka_unit_test(test_reqpart),
 		cmocka_unit_test(test_minimal),
 		cmocka_unit_test(test_geometry),
 		cmocka_unit_test(test_two_disks),
@@ -925,11 +1019,14 @@ int main(void)
 		cmocka_unit_test(test_refused_disks),
 		cmocka_unit_test(test_only_candidate),
 		cmocka_unit_test(test_refused_contents),
+		cmocka_unit_test(test_kept_group_is_refused),
 		cmocka_unit_test(test_refused_groups),
 		cmocka_unit_test(test_too_small),
 		cmocka_unit_test(test_refused_lines),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_reinstall),
+		cmocka_unit_test(test_reinstall_says_what_it_ignores),
+		cmocka_unit_test(test_reinstall_after_cut_off_upgrade),
 		cmocka_unit_test(test_reinstall_data),
 		cmocka_unit_test(test_reinstall_refused),
 		cmocka_unit_test(test_text),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a kernel command line asks for, and the kickstart that older arguments become. */
+#include "base/log.h"
 #include "base/xalloc.h"
 #include "install/legacy.h"
 #include "install/request.h"
@@ -94,6 +95,7 @@ static void arguments_become_a_kickstart(void **state)
 		{"storage_init=usb BOOTIF=eth0 vlan=42", " --vlanid=42\n"},
 		{"storage_init=usb ip=dhcp vlan=42:eth1", "network --device=eth1 "},
 		{"storage_init=usb", "rootpw --iscrypted '" HASH "'\n"},
+		{"storage_init=usb", "%post --erroronfail\nchage --lastday 0 root\n%end\n"},
 		{"storage_init=usb reboot_delay=30", "%post --nochroot\nsleep 30\n%end\n"},
 		{"storage_init=usb hostname=n1 local_boot_trigger=http://x/a?h=@HOSTNAME@&b",
 			" -- 'http://x/a?h=''n1''&b'\n%end\n"},
@@ -113,6 +115,25 @@ static void arguments_become_a_kickstart(void **state)
 			fail_msg("%s: no '%s' in:\n%s", cmd_line, cases[i].line, text);
 		assert_complete(text);
 	}
+}
+
+static void what_is_ignored_is_said(void **state)
+{
+	autofree char *text = NULL, *said = NULL;
+	size_t len = 0;
+	struct err e = {0};
+	FILE *log = open_memstream(&said, &len);
+
+	(void)state;
+	log_add_copy(log, LOG_LEVEL_NORMAL);
+	assert_ok(translate("storage_init=usb ntp=a syslog=b:1 ssh_pwauth=0 quiet" PASSWORD, &text,
+			  &e),
+		e);
+	log_drop_copy(log);
+	fclose(log);
+	assert_string_equal(said,
+		"warning: ignored of the kernel's arguments: ntp=, ssh_pwauth=, syslog=: a "
+		"kickstart can say that, inst.ks=URL\n");
 }
 
 static void bad_arguments_are_refused(void **state)
@@ -253,6 +274,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(arguments_become_a_kickstart),
+		cmocka_unit_test(what_is_ignored_is_said),
 		cmocka_unit_test(bad_arguments_are_refused),
 		cmocka_unit_test(the_command_line_says_what_to_do),
 		cmocka_unit_test(two_requests_are_refused),

@@ -536,6 +536,50 @@ static void a_full_disk_is_named(void **state)
 	scene_close(&s);
 }
 
+struct asked {
+	uint64_t last, allowed;
+};
+
+static int count_bytes(void *ctx, uint64_t bytes, struct err *e)
+{
+	struct asked *a = ctx;
+
+	if (bytes > a->allowed)
+		return err_set(e, ENOSPC, "the pool is full");
+	a->last = bytes;
+	return 0;
+}
+
+/* A conflict is two files. */
+static void it_is_asked_before_it_writes(void **state)
+{
+	struct asked asked = {.allowed = 6};
+	automergereport report = {0}, more = {0};
+	struct err e = {0};
+	struct scene s;
+
+	(void)state;
+	SKIP_UNLESS_ROOT;
+	scene_open(&s, "etc/a=1", "etc/a=22 etc/b=333", "etc/a=4");
+	s.merge.grow = count_bytes;
+	s.merge.ctx = &asked;
+	autofree char *out = in_scene(&s, "out"), *full = in_scene(&s, "full");
+	scene_make_folder(out);
+	scene_make_folder(full);
+	int fd = open(out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_ok(merge_layer(&s.merge, fd, &report, NULL, &e), e);
+	assert_int_equal(asked.last, 6);
+	close(fd);
+	asked.allowed = 5;
+	fd = open(full, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_fails(merge_layer(&s.merge, fd, &more, NULL, &e), ENOSPC, e,
+		"merging: writing the layer: the pool is full");
+	autofree char *left = xasprintf("%s/etc/b", full);
+	assert_false(file_exists(left));
+	close(fd);
+	scene_close(&s);
+}
+
 /* Trees that no file system gives, but an image may. */
 
 static int no_content(
@@ -587,7 +631,7 @@ static void impossible_trees_are_refused(void **state)
 		autoptr(tree) old = make_up(usual);
 		autoptr(tree) upper = make_up(usual);
 		autoptr(tree) new = make_up(bad[i].paths);
-		const struct merge_trees trees = {old, upper, new};
+		const struct merge_trees trees = {.old_base = old, .upper = upper, .new_base = new};
 		automergereport report = {0};
 		struct err e = {0};
 		int r = merge_layer(&trees, -1, &report, NULL, &e);
@@ -605,7 +649,7 @@ static void a_damaged_file_ends_it(void **state)
 	autoptr(tree) old = make_up(paths);
 	autoptr(tree) upper = make_up(paths);
 	autoptr(tree) new = make_up(paths);
-	const struct merge_trees trees = {old, upper, new};
+	const struct merge_trees trees = {.old_base = old, .upper = upper, .new_base = new};
 	automergereport report = {0};
 	struct err e = {0};
 
@@ -650,6 +694,7 @@ int main(void)
 		cmocka_unit_test(times_say_nothing_and_are_kept),
 		cmocka_unit_test(a_name_too_long_for_one_beside),
 		cmocka_unit_test(a_full_disk_is_named),
+		cmocka_unit_test(it_is_asked_before_it_writes),
 		cmocka_unit_test(impossible_trees_are_refused),
 		cmocka_unit_test(a_damaged_file_ends_it),
 		cmocka_unit_test(report_is_plain_text),

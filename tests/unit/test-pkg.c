@@ -61,6 +61,12 @@ static void request_holds_what_the_kickstart_says(void **state)
 					"deb [arch=%s trusted=yes] http://l/late s main contrib\n",
 		req->arch, req->arch);
 	assert_string_equal(sources, want);
+
+	/* On a node they are there, and off. */
+	autofree char *image = apt_image_sources_text(req);
+	assert_string_equal(image,
+		"Enabled: no\nTypes: deb\nURIs: https://h/debian\nSuites: trixie\nComponents: main\n\n"
+		"Enabled: no\nTypes: deb\nURIs: http://l/late\nSuites: s\nComponents: main contrib\n\n");
 }
 
 static void wrong_lines_are_named(void **state)

@@ -53,6 +53,7 @@ static const struct {
 	{true, OPERATION_UPGRADE, STEP_COMMIT, false, false, "var." OLD ".2"},
 	{true, OPERATION_UPGRADE, STEP_TRIAL, false, false, "var." OLD ".2"},
 	{true, OPERATION_ROLLBACK, STEP_COMMIT, true, true},
+	{true, OPERATION_ROLLBACK, STEP_COMMIT, true, true, "var." OLD},
 	{true, OPERATION_ROLLBACK, STEP_TRIAL, true, false},
 };
 
@@ -507,7 +508,10 @@ static void check_snapshots(struct model *was, struct model *m)
 {
 	bool first = find_lv(m, "var." OLD), second = find_lv(m, "var." OLD ".2");
 
-	require_that(!first || !second, "two snapshots of", OLD);
+	bool wanted = m->has_journal && m->j.var && m->j.snapshot;
+
+	require_that(wanted || !first || !second, "two snapshots of", OLD);
+	require_that(!wanted || first || !find_lv(was, "var." OLD), "what comes back is lost", OLD);
 	if (!find_lv(m, OLD) || !find_lv(was, "var." OLD ".2"))
 		return;
 	require_that(first || second, "the snapshot is lost", OLD);

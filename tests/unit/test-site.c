@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/hash.h"
@@ -119,6 +120,38 @@ static void one_operation_at_a_time(void **state)
 	assert_int_equal(site_lock(path, &e), -ELOOP);
 }
 
+/* Another process has it, and lets it go while this one asks. */
+static void the_lock_is_waited_for(void **state)
+{
+	autofree char *path = xasprintf("%s/run/waited", folder);
+	struct err e = {0};
+	int ready[2];
+	char c;
+
+	(void)state;
+	assert_int_equal(pipe(ready), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		int fd = site_lock(path, NULL);
+
+		if (write(ready[1], "x", 1) != 1 || fd < 0)
+			_exit(1);
+		usleep(300000);
+		_exit(0);
+	}
+	assert_true(child > 0);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	assert_int_equal(site_lock_until(path, 0, &e), -EBUSY);
+	int fd = site_lock_until(path, UINT64_MAX, &e);
+	assert_ok(fd, e);
+	site_unlock(fd);
+	int status;
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	close(ready[0]);
+	close(ready[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -126,6 +159,7 @@ int main(void)
 		cmocka_unit_test(root_hash_is_that_of_the_entry),
 		cmocka_unit_test(what_can_be_booted_is_whole),
 		cmocka_unit_test(one_operation_at_a_time),
+		cmocka_unit_test(the_lock_is_waited_for),
 	};
 
 	return cmocka_run_group_tests(tests, make_folder, drop_folder);

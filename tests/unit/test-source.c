@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "base/cmd.h"
 #include "base/log.h"
 #include "folder.h"
 #include "http-server.h"
@@ -10,6 +11,7 @@
 #include "install/source.h"
 #include "liveimg/booted.h"
 #include "liveimg/fetch.h"
+#include "liveimg/memory.h"
 #include "pkg/pkg.h"
 
 #define BODY_BYTES (3 * MIB + 17)
@@ -252,6 +254,13 @@ static void errors_and_questions_end_it(void **state)
 	assert_int_equal(install_ks_check_questions(&k, false, &e), -EINVAL);
 	assert_non_null(strstr(e.msg, "x.ks leaves 1 question open: source"));
 	install_ks_fini(&k);
+	/* What asks at the first boot does not keep the installer. */
+	assert_ok(load("text\ntimezone UTC\nautopart\nclearpart --all\nzerombr\nrootpw --lock\n"
+		       "firstboot --reconfig\n",
+			  &k, &e),
+		e);
+	assert_ok(install_ks_check_questions(&k, true, &e), e);
+	install_ks_fini(&k);
 	assert_ok(load("text\nliveimg --url=http://h/x\n", &k, &e), e);
 	assert_int_equal(install_ks_check_questions(&k, true, &e), -EINVAL);
 	assert_non_null(strstr(e.msg,
@@ -354,6 +363,61 @@ static void wrong_images_are_refused(void **state)
 	assert_refused(url, "", EBADMSG, "node-1.manifest.json'");
 }
 
+/* A server of TLS with a certificate that nobody has signed; its port, as text. */
+static char *start_tls(struct cmd *c)
+{
+	autofree char *text = NULL;
+	autofree char *log = in_folder("tls.log");
+	autocmd make = {.cwd = folder};
+	struct err e = {0};
+	const char *at = NULL;
+
+	cmd_add(&make, "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout",
+		"key.pem", "-out", "cert.pem", "-days", "2", "-subj", "/CN=127.0.0.1", NULL);
+	assert_ok(cmd_run(&make, &e), e);
+	c->cwd = folder;
+	c->log_fd = open(log, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	cmd_add(c, "openssl", "s_server", "-accept", "127.0.0.1:0", "-key", "key.pem", "-cert",
+		"cert.pem", "-WWW", NULL);
+	assert_ok(cmd_start(c, &e), e);
+	while (!at || !strchr(at, '\n')) {
+		usleep(10000);
+		free(take_ptr(text));
+		assert_ok(file_read(log, BODY_BYTES, &text, NULL, &e), e);
+		at = strstr(text, "ACCEPT 127.0.0.1:");
+	}
+	close(c->log_fd);
+	at += strlen("ACCEPT 127.0.0.1:");
+	return xstrndup(at, strcspn(at, "\n"));
+}
+
+static void certificates_are_checked_unless_the_line_says_otherwise(void **state)
+{
+	autocmd server_cmd = {0};
+
+	(void)state;
+	if (!cmd_exists("openssl"))
+		skip();
+	autofree char *port = start_tls(&server_cmd);
+	autofree char *url = xasprintf("https://127.0.0.1:%s/none.squashfs.img", port);
+	autofree char *checked = refusal(url, "", EKEYREJECTED);
+	autofree char *unchecked = refusal(url, "--noverifyssl", EBADMSG);
+	cmd_stop(&server_cmd);
+	assert_non_null(strstr(checked, "certificate"));
+	/* What the server says instead of the file. */
+	assert_non_null(strstr(unchecked, "not a manifest"));
+}
+
+static void too_little_memory_is_said(void **state)
+{
+	struct err e = {0};
+
+	(void)state;
+	assert_ok(memory_check(MIB, "the test", &e), e);
+	assert_int_equal(memory_check(1ULL << 60, "the test", &e), -ENOMEM);
+	assert_non_null(strstr(e.msg, "the test needs 1099511627776 MiB of memory, "));
+}
+
 static void the_booted_image_is_found(void **state)
 {
 	autofree char *live = in_folder("run/initramfs/live/images/node-1");
@@ -401,6 +465,8 @@ int main(void)
 		cmocka_unit_test(errors_and_questions_end_it),
 		WITH_SERVER(urls_can_be_included),
 		cmocka_unit_test(wrong_images_are_refused),
+		cmocka_unit_test(certificates_are_checked_unless_the_line_says_otherwise),
+		cmocka_unit_test(too_little_memory_is_said),
 		cmocka_unit_test(the_booted_image_is_found),
 	};
 

@@ -6,9 +6,11 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "base/log.h"
 #include "boot/grubenv.h"
 #include "boot/records.h"
 #include "folder.h"
+#include "upgrade/commit.h"
 #include "upgrade/trial-result.h"
 
 #define HASH_A "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
@@ -133,6 +135,26 @@ static void assert_failed(size_t count, const char *why)
 	assert_string_equal(f.items[0].why, why);
 }
 
+/* trial_take_note(), which also says why. */
+static void assert_noted(const struct site *s, const char *why)
+{
+	autofree char *said = NULL;
+	struct err e = {0};
+	size_t len = 0;
+	FILE *out = open_memstream(&said, &len);
+
+	assert_non_null(out);
+	log_add_copy(out, LOG_LEVEL_NORMAL);
+	int r = trial_take_note(s, 3, &e);
+	log_drop_copy(out);
+	assert_int_equal(fclose(out), 0);
+	assert_int_equal(r, 1);
+	autofree char *want = xasprintf(
+		"the trial of layer 'my-node-2-beta+1' came to nothing: %s\n", why);
+	if (!strstr(said, want))
+		fail_msg("'%s' is not in '%s'", want, said);
+}
+
 static void good_trial_becomes_default(void **state)
 {
 	autotestsite s = {0}, again = {0};
@@ -192,7 +214,7 @@ static void bad_trial_is_given_up(void **state)
 
 	/* The next boot adds nothing to what is known. */
 	open_site("node-1+1", &next);
-	assert_int_equal(trial_take_note(&next, 3, &e), 1);
+	assert_noted(&next, "network: no address");
 	assert_choice("node-1+1", "none", 0);
 	assert_failed(1, "network: no address");
 	assert_history(1, "upgrade node-1+1 > my-node-2-beta+1 failed network: no address");
@@ -235,7 +257,7 @@ static void trial_that_never_came_up(void **state)
 	/* As GRUB leaves it. */
 	assert_ok(boot_choice_give_up(boot_fd, &e), e);
 	open_site("node-1+1", &s);
-	assert_int_equal(trial_take_note(&s, 3, &e), 1);
+	assert_noted(&s, why);
 	assert_choice("node-1+1", "none", 0);
 	assert_failed(1, why);
 	assert_history(
@@ -312,6 +334,21 @@ static void journal_of_var_stays(void **state)
 	assert_true(has_journal());
 }
 
+/* An operation that was taken back says why, and is no trial that failed. */
+static void what_came_to_nothing_has_a_line(void **state)
+{
+	const struct journal j = {.operation = OPERATION_UPGRADE,
+		.from = (char[]){"node-1+1"},
+		.to = (char[]){"node-3+1"}};
+	autotestsite s = {0};
+
+	(void)state;
+	open_site("node-1+1", &s);
+	note_end(&s, &j, "undone", "the pool is full");
+	assert_history(1, "upgrade node-1+1 > node-3+1 undone the pool is full");
+	assert_failed(0, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -324,6 +361,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(second_chance, begin, end),
 		cmocka_unit_test_setup_teardown(records_are_not_needed, begin, end),
 		cmocka_unit_test_setup_teardown(journal_of_var_stays, begin, end),
+		cmocka_unit_test_setup_teardown(what_came_to_nothing_has_a_line, begin, end),
 	};
 
 	return cmocka_run_group_tests_name("trial-result", tests, make_folder, drop_folder);

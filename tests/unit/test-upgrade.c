@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/hash.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/version.h"
 #include "folder.h"
 #include "site-scene.h"
@@ -209,7 +212,8 @@ static void check_judge(struct check_scene *c)
 	c->site.pool = lvm_node_pool(&c->site.lvm);
 	strv_fini(&c->problems);
 	c->problems = (struct strv){0};
-	precheck_judge(&p, &c->problems);
+	precheck_image(&p, &c->problems);
+	precheck_node(&p, &c->problems);
 }
 
 static void assert_problem(struct check_scene *c, const char *text)
@@ -292,6 +296,10 @@ static void rooms_are_judged_with_numbers(void **state)
 	c.plan.boot_needed_bytes = 2 * MIB;
 	c.plan.boot_free_bytes = 1 * MIB;
 	assert_problem(&c, "/boot: 2.0 MiB needed, 1.0 MiB free");
+	c.plan.var_needed_bytes = 3 * MIB;
+	c.plan.boot_needed_bytes = 0;
+	assert_problem(&c, "/var, for the download: 3.0 MiB needed, 0 bytes free: remove files");
+	c.plan.var_needed_bytes = 0;
 	c.room.needs_check = c.room.read_only = true;
 	c.plan.boot_needed_bytes = 0;
 	assert_problem(&c, "needs a check");
@@ -321,6 +329,34 @@ static void all_problems_are_told_at_once(void **state)
 	set(&c.site.choice.default_layer, "n-0+1");
 	assert_problem(&c, "the default layer 'n-0+1' has no boot entry");
 	check_end(&c);
+}
+
+/* Whatever level is shown. */
+static void reasons_are_a_part_of_the_error(void **state)
+{
+	autofree char *path = xasprintf("%s/said", folder);
+	autofree char *said = NULL;
+	autostrv problems = {0};
+	struct err e = {0};
+
+	(void)state;
+	strv_add(&problems, "one thing");
+	strv_add(&problems, "another thing");
+	int out = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int before = dup(STDERR_FILENO);
+	assert_true(out >= 0 && before >= 0);
+	log_set_level(LOG_LEVEL_QUIET);
+	assert_int_equal(dup2(out, STDERR_FILENO), STDERR_FILENO);
+	int r = precheck_result(&problems, "upgrade", &e);
+	fflush(stderr);
+	assert_int_equal(dup2(before, STDERR_FILENO), STDERR_FILENO);
+	log_set_level(LOG_LEVEL_NORMAL);
+	assert_fails(r, EPERM, e, "2 reasons against the upgrade, see above");
+	assert_ok(file_read(path, 4096, &said, NULL, &e), e);
+	assert_non_null(strstr(said, "one thing\n"));
+	assert_non_null(strstr(said, "another thing\n"));
+	close(out);
+	close(before);
 }
 
 static void fake_program(const char *name, const char *script)
@@ -356,14 +392,22 @@ static void machines_are_those_that_run(void **state)
 	(void)state;
 	assert_int_equal(setenv("PATH", folder, 1), 0);
 	assert_machines(NULL);
+	fake_program("libvirtd", "#!/bin/sh\n");
+	assert_machines(
+		"libvirt is here and virsh is not, so nothing says which virtual machines run: "
+		"--allow-running-vms does not ask");
+	autofree char *daemon = xasprintf("%s/libvirtd", folder);
+	assert_int_equal(unlink(daemon), 0);
 	/* A client without libvirt. */
 	fake_program("virsh", "#!/bin/sh\necho 'error: failed to connect' >&2; exit 1\n");
 	assert_machines(NULL);
 	fake_program("virtqemud", "#!/bin/sh\n");
 	assert_machines("libvirt does not say which virtual machines run (virsh: exit status 1: "
 			"error: failed to connect): start it, or --allow-running-vms does not ask");
+	/* One runs, one is paused, one is off. */
 	fake_program("virsh",
-		"#!/bin/sh\ncase $* in *--state-running*) printf 'one\n two\n\n' ;; esac\n");
+		"#!/bin/sh\ncase $* in\n*--state-running*) echo one ;;\n*--all*) printf 'one\n two\n off\n\n' ;;\n"
+		"*) printf 'one\n two\n\n' ;;\nesac\n");
 	assert_machines("2 virtual machines are running (one, two): move or stop them, or "
 			"--allow-running-vms");
 	fake_program("virsh", "#!/bin/sh\necho\n");
@@ -473,6 +517,32 @@ static void a_rollback_needs_a_layer_that_boots(void **state)
 		"layer 'n-2+1' cannot boot: there is no vmlinuz");
 }
 
+static int choose(const struct site *s, const char *to, bool with_var, struct err *e)
+{
+	const struct rollback_spec spec = {.to = to, .with_var = with_var};
+	autofree char *layer = NULL;
+	int r = rollback_choose(s, &spec, &layer, e);
+
+	if (r == 0)
+		assert_string_equal(layer, to);
+	return r;
+}
+
+static void var_comes_back_without_another_layer(void **state)
+{
+	autosite s = {0};
+	struct err e = {0};
+
+	(void)state;
+	scene_begin(&s);
+	scene_layer(&s, "n-1", "n-1+1");
+	set(&s.layer, "n-1+1");
+	set(&s.choice.default_layer, "n-1+1");
+	assert_fails(choose(&s, "n-1+1", false, &e), EALREADY, e,
+		"layer 'n-1+1' boots by default already");
+	assert_ok(choose(&s, "n-1+1", true, &e), e);
+}
+
 static void a_base_tells_of_its_hash_tree(void **state)
 {
 	static const char *const bad[] = {
@@ -551,6 +621,64 @@ static void a_plan_is_shown(void **state)
 	assert_string_equal(third, "n 2 (3)");
 }
 
+/* As a factory reset asks: nothing of a base is written. */
+static void a_layer_takes_what_the_old_one_has(void **state)
+{
+	const struct pool_room room = {
+		.chunk_bytes = 1 * MIB, .data_bytes = 10 * GIB, .metadata_bytes = 64 * MIB};
+	struct upgrade_plan plan = {0};
+	autosite s = {0};
+
+	(void)state;
+	scene_begin(&s);
+	scene_layer(&s, "n-1", "n-1+1");
+	set(&s.layer, "n-1+1");
+	struct lvm_lv *lv = &s.lvm.lvs[s.lvm.lv_count - 1];
+	lv->size_bytes = 1 * GIB;
+	lv->data_percent = 50;
+	assert_int_equal(plan_pool(&s, &room, &plan), 512 * MIB + 32 * MIB);
+	assert_int_equal(plan.pool_growth_bytes, 544 * MIB);
+	assert_int_equal(plan.pool_free_bytes, base_data_room(&room));
+	assert_int_equal(plan.metadata_growth_bytes, 544 * 64 + 1 * MIB);
+}
+
+static void a_base_begins_as_the_one_it_was_made_like(void **state)
+{
+	automanifest m = {0};
+	autosite s = {0};
+
+	(void)state;
+	scene_begin(&s);
+	scene_layer(&s, "n-3", "n-3+1");
+	scene_layer(&s, "n-2", "n-2+1");
+	scene_add_lv(&s, "n-1", LVM_TAG_BASE " " LVM_TAG_NEW);
+	set(&s.base, "n-3");
+	assert_string_equal(plan_like(&s, &m), "n-3");
+	set(&m.previous_name, "n");
+	set(&m.previous_version, "2");
+	assert_string_equal(plan_like(&s, &m), "n-2");
+	set(&m.previous_version, "1");
+	assert_string_equal(plan_like(&s, &m), "n-3");
+	set(&m.previous_version, "0");
+	assert_string_equal(plan_like(&s, &m), "n-3");
+}
+
+static void a_base_takes_what_was_planned(void **state)
+{
+	struct upgrade_plan u = {.pool_growth_bytes = 300 * MIB, .pool_free_bytes = 900 * GIB};
+
+	(void)state;
+	/* 100 MiB are the layer's. */
+	assert_int_equal(plan_base_limit(&u, 100 * MIB), 224 * MIB);
+	u.pool_growth_bytes = 100 * MIB;
+	assert_int_equal(plan_base_limit(&u, 100 * MIB), 4 * MIB);
+	u.pool_growth_bytes = 300 * MIB;
+	u.pool_free_bytes = 310 * MIB;
+	assert_int_equal(plan_base_limit(&u, 100 * MIB), 210 * MIB);
+	u.pool_free_bytes = 90 * MIB;
+	assert_int_equal(plan_base_limit(&u, 100 * MIB), 1);
+}
+
 static void time_is_not_promised_too_short(void **state)
 {
 	struct upgrade_plan plan = {
@@ -578,13 +706,18 @@ int main(void)
 		cmocka_unit_test(the_image_says_what_it_can_replace),
 		cmocka_unit_test(rooms_are_judged_with_numbers),
 		cmocka_unit_test(all_problems_are_told_at_once),
+		cmocka_unit_test(reasons_are_a_part_of_the_error),
 		cmocka_unit_test(machines_are_those_that_run),
 		cmocka_unit_test(one_trial_at_a_time),
 		cmocka_unit_test(a_rollback_goes_to_what_ran_before),
 		cmocka_unit_test(a_rollback_needs_a_layer_that_boots),
+		cmocka_unit_test(var_comes_back_without_another_layer),
 		cmocka_unit_test(a_base_tells_of_its_hash_tree),
 		cmocka_unit_test(something_of_the_pool_is_left),
 		cmocka_unit_test(a_plan_is_shown),
+		cmocka_unit_test(a_layer_takes_what_the_old_one_has),
+		cmocka_unit_test(a_base_begins_as_the_one_it_was_made_like),
+		cmocka_unit_test(a_base_takes_what_was_planned),
 		cmocka_unit_test(time_is_not_promised_too_short),
 	};
 

@@ -61,7 +61,7 @@ is "$(head -c 6 "$initramfs")" 070701 "magic number of the initramfs"
 [ "$(zstd -q -T0 -10 -c "$initramfs" | wc -c)" -le $((60 << 20)) ] ||
 	fail "compressed initramfs over 60 MiB"
 cpio -t --quiet <"$initramfs" >"$work/initramfs"
-for module in dm-verity dm-thin-pool squashfs overlay virtio_blk nvme; do
+for module in dm-verity dm-thin-pool squashfs overlay virtio_blk nvme softdog i6300esb wdat_wdt; do
 	grep -q "/$module\.ko$" "$work/initramfs" || grep -q "/$module\.ko$" \
 		"$work/tree/usr/lib/modules/"*/modules.builtin || fail "no $module in the initramfs"
 done

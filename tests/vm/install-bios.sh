@@ -12,12 +12,17 @@ here=$source_dir/tests/vm
 image=$(cat "$work/out")
 "$bedplate" media iso "$image" -o "$work/node.iso" >"$work/out" 2>"$work/err" ||
 	fail "media iso: $(tail -3 "$work/err")"
+# What clearpart has to let go, on the disk that ignoredisk leaves.
 disk=$work/node.qcow2
-qemu-img create -q -f qcow2 "$disk" 12G
+make_disk "$work/before.raw" 12G
+printf 'label: dos\nsize=100MiB, type=83\n' | sfdisk -q "$work/before.raw"
+mke2fs -q -t ext4 -L before -E offset=1048576 "$work/before.raw" 100M
+qemu-img convert -O qcow2 "$work/before.raw" "$disk"
+rm "$work/before.raw"
 
 # What the installer says is in $work/console.
 install() {
-	TMPDIR=$work "$bedplate" vm install -q "$work/node.iso" --disk="$disk" --yes \
+	TMPDIR=$work "$bedplate" vm install -q --cpus=1 "$work/node.iso" --disk="$disk" --yes \
 		--kickstart="$here/every-directive.ks" --network=none --timeout=3000 \
 		--serial="$work/console" >"$work/out" 2>"$work/err"
 }

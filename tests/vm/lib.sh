@@ -38,7 +38,7 @@ installed_node() {
 		[ ! -e "$node_kept" ] || exit 0
 		find "$node_folder" -name '*.raw*' -delete
 		make_disk "$node_kept.new" 12G
-		TMPDIR=$work "$bedplate" vm install -q "$node_image" --disk="$node_kept.new" --yes \
+		TMPDIR=$work "$bedplate" vm install -q --cpus=1 "$node_image" --disk="$node_kept.new" --yes \
 			--kickstart="$node_ks" --network=none --timeout=3000 \
 			--serial="$work/console" >"$work/out" 2>"$work/err" ||
 			fail "install: $(cat "$work/err")"
@@ -75,7 +75,8 @@ server.serve_forever()
 	server_url=http://10.0.2.2:$(cat "$work/port")
 }
 
-# Machines that a test talks to while it does other things.
+# Machines that a test talks to while it does other things.  One processor each: two tests run at a time, and
+# without KVM a processor that waits for a second one which does not run is lost.
 
 # After so many seconds a boot has failed, also on a busy machine without KVM.
 boot_seconds=1200
@@ -94,7 +95,7 @@ vm_start() {
 	rm -f "$work/keys"
 	mkfifo "$work/keys"
 	: >"$work/console"
-	TMPDIR=$work "$bedplate" vm run --serial="$work/console" "$@" <"$work/keys" >"$work/vm.out" \
+	TMPDIR=$work "$bedplate" vm run --cpus=1 --serial="$work/console" "$@" <"$work/keys" >"$work/vm.out" \
 		2>"$work/vm.err" &
 	vm_pid=$!
 	exec 9>"$work/keys"

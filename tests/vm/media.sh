@@ -12,7 +12,7 @@ boot() {
 	iso=$1
 	shift
 	status=0
-	TMPDIR=$work "$bedplate" vm run --timeout=$boot_seconds --serial="$work/serial" "$@" "$iso" \
+	TMPDIR=$work "$bedplate" vm run --cpus=1 --timeout=$boot_seconds --serial="$work/serial" "$@" "$iso" \
 		2>"$work/err" || status=$?
 	sed 's/\x1b\[[0-9;?!]*[A-Za-z]//g' "$work/serial" | tr -d '\r' >"$work/console"
 	[ "$status" -eq 0 ] || fail "vm run: $(tail -n 30 "$work/err")"

@@ -20,7 +20,7 @@ expect 0 "$bedplate" media verify "$work/www/pxe"
 
 make_disk "$work/node.raw" 8G
 timeout 2400 qemu-system-x86_64 -machine q35 -accel tcg,thread=multi -cpu max,-erms,-fsrm \
-	-smp 2 -m 2G \
+	-smp 1 -m 2G \
 	-nodefaults -display none -no-reboot -serial "file:$work/console" \
 	-drive "file=$work/node.raw,if=virtio,format=raw" \
 	-netdev "user,id=net,tftp=$work/www/pxe,bootfile=boot.ipxe" \

@@ -49,7 +49,7 @@ disk=$work/node.raw
 recipe_of 1
 build --compression=zstd:3
 image=$(cat "$work/out")
-TMPDIR=$work "$bedplate" vm install -q "$image" --disk="$disk" --size=12G --secure-boot \
+TMPDIR=$work "$bedplate" vm install -q --cpus=1 "$image" --disk="$disk" --size=12G --secure-boot \
 	--kickstart="$work/ks.cfg" --network=none --timeout=$boot_seconds --serial="$work/console" \
 	>"$work/out" 2>"$work/err" || fail "vm install: $(cat "$work/err")"
 is "$(cat "$work/out")" "installed minimal-test-1 on $disk" "verdict"

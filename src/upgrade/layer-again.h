@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A layer that is staged, made once more out of what the node is by now.  Internal to upgrade/. */
+#pragma once
+
+#include "base/err.h"
+#include "base/progress.h"
+#include "boot/records.h"
+#include "upgrade/merge.h"
+#include "upgrade/site.h"
+
+/*
+ * j: STEP_STAGED; it becomes STEP_LAYER.  Its base and its boot entry stay, the volume is a new one.  A
+ * failure that has cost the volume takes all of it back, otherwise j is STEP_STAGED again.
+ */
+int layer_again(struct site *s, struct journal *j, struct merge_report *report, struct progress *p,
+	struct err *e) MUST_CHECK;
