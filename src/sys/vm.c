@@ -167,6 +167,18 @@ int vm_check_size(uint64_t memory_bytes, uint64_t cpus, struct err *e)
 	return 0;
 }
 
+static int add_kernel(struct cmd *c, const struct vm_spec *spec, struct err *e)
+{
+	autofree char *line = xasprintf(
+		"%s%s", spec->cmd_line, spec->accel == VM_ACCEL_TCG ? " " VM_TCG_PARAM : "");
+
+	if (strlen(line) > VM_CMD_LINE_MAX)
+		return err_set(e, EINVAL, "the kernel command line is longer than %d bytes",
+			VM_CMD_LINE_MAX);
+	cmd_add(c, "-kernel", spec->kernel, "-initrd", spec->initramfs, "-append", line, NULL);
+	return 0;
+}
+
 int vm_command(const struct vm_spec *spec, struct cmd *c, struct err *e)
 {
 	autofree char *name = escape(spec->name);
@@ -174,9 +186,6 @@ int vm_command(const struct vm_spec *spec, struct cmd *c, struct err *e)
 
 	if (r < 0)
 		return r;
-	if (spec->kernel && strlen(spec->cmd_line) > VM_CMD_LINE_MAX)
-		return err_set(e, EINVAL, "the kernel command line is longer than %d bytes",
-			VM_CMD_LINE_MAX);
 	cmd_add(c, QEMU, "-name", name, "-machine",
 		spec->firmware == VM_FIRMWARE_SECURE_BOOT ? "q35,smm=on" : "q35", "-nodefaults",
 		"-no-user-config", "-display", "none", NULL);
@@ -202,8 +211,5 @@ int vm_command(const struct vm_spec *spec, struct cmd *c, struct err *e)
 		cmd_add(c, "-nic", "user,model=virtio-net-pci", NULL);
 	else
 		cmd_add(c, "-nic", "none", NULL);
-	if (spec->kernel)
-		cmd_add(c, "-kernel", spec->kernel, "-initrd", spec->initramfs, "-append",
-			spec->cmd_line, NULL);
-	return 0;
+	return spec->kernel ? add_kernel(c, spec, e) : 0;
 }

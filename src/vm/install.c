@@ -175,6 +175,7 @@ static int make_medium(struct vm_install *i, struct progress *p, struct err *e)
 	const struct media_spec spec = {
 		.image = i->spec.source,
 		.kickstart = i->spec.kickstart,
+		.append = i->spec.machine.accel == VM_ACCEL_TCG ? VM_TCG_PARAM : NULL,
 		.default_entry = MEDIUM_ENTRY,
 		.timeout_seconds = MEDIUM_SECONDS,
 	};
