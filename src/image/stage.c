@@ -21,7 +21,7 @@
 #define KEY_CHARS         16 /* of the key in a folder's name */
 #define WORK_SUFFIX       ".work"
 #define RECIPE_KEY        "recipe"
-#define FORGOTTEN_SECONDS (3 * 24 * 60 * 60)
+#define FORGOTTEN_SECONDS (3 * 60 * 60)
 
 struct stage_cache {
 	char *dir;
@@ -163,7 +163,7 @@ int stage_cache_log(struct stage_cache *c, const char *name, char **out, struct 
 	return r;
 }
 
-/* The recipe of this record is gone, and it was not built for days. */
+/* The recipe of this record is gone, and it was not built for hours. */
 static bool is_forgotten(const json_t *record, const char *path)
 {
 	const char *recipe = json_string_value(json_object_get(record, RECIPE_KEY));

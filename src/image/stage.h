@@ -60,7 +60,7 @@ int stage_cache_log(struct stage_cache *c, const char *name, char **out, struct 
 
 /*
  * Remove all stage results that no recipe's last build used.  A recipe that is gone counts for three
- * days.
+ * hours: tests and scripts write theirs into a temporary folder, and one day of such builds fills a disk.
  */
 int stage_cache_prune(struct stage_cache *c, struct err *e) MUST_CHECK;
 

@@ -118,8 +118,8 @@ static void prune_keeps_what_any_recipe_uses(void **state)
 static void prune_forgets_recipes_that_are_gone(void **state)
 {
 	static const char *const recipes[] = {"/recipes/gone.ks", "/", "/recipes/now.ks"};
-	const struct timespec days_ago[2] = {{.tv_sec = time(NULL) - 4 * 24 * 60 * 60},
-		{.tv_sec = time(NULL) - 4 * 24 * 60 * 60}};
+	const struct timespec hours_ago[2] = {{.tv_sec = time(NULL) - 4 * 60 * 60},
+		{.tv_sec = time(NULL) - 4 * 60 * 60}};
 	struct err e = {0};
 	autostrv paths = {0};
 
@@ -138,7 +138,7 @@ static void prune_forgets_recipes_that_are_gone(void **state)
 		autofree char *path = xasprintf("%s/%s", records, names.items[i]);
 
 		if (!strstr(path, "now-"))
-			assert_int_equal(utimensat(AT_FDCWD, path, days_ago, 0), 0);
+			assert_int_equal(utimensat(AT_FDCWD, path, hours_ago, 0), 0);
 	}
 	autoptr(stage_cache) c = open_cache("/recipes/now.ks");
 	assert_ok(stage_cache_prune(c, &e), e);
