@@ -24,7 +24,7 @@
  * by address, translates a library again for each process that has it elsewhere, and looks through all of
  * that when the library's memory is cleared (a boot of 105 s takes 60 s, half of it was in clear_page).
  */
-#define VM_TCG_PARAM     "norandmaps"
+#define VM_TCG_PARAM "norandmaps"
 
 enum vm_accel { VM_ACCEL_TCG, VM_ACCEL_KVM };
 enum vm_firmware { VM_FIRMWARE_BIOS, VM_FIRMWARE_UEFI, VM_FIRMWARE_SECURE_BOOT };

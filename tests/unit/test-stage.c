@@ -118,8 +118,8 @@ static void prune_keeps_what_any_recipe_uses(void **state)
 static void prune_forgets_recipes_that_are_gone(void **state)
 {
 	static const char *const recipes[] = {"/recipes/gone.ks", "/", "/recipes/now.ks"};
-	const struct timespec hours_ago[2] = {{.tv_sec = time(NULL) - 4 * 60 * 60},
-		{.tv_sec = time(NULL) - 4 * 60 * 60}};
+	const struct timespec hours_ago[2] = {
+		{.tv_sec = time(NULL) - 4 * 60 * 60}, {.tv_sec = time(NULL) - 4 * 60 * 60}};
 	struct err e = {0};
 	autostrv paths = {0};
 
