@@ -118,16 +118,16 @@ static int cover(struct stage *s, int lower_fd, const char *target, const char *
 	return 0;
 }
 
-static int cover_var(struct stage *s, struct err *e)
+static int cover_var(struct stage *s, int root_fd, struct err *e)
 {
 	struct err none;
-	autofd int fd = file_open_in_root(s->root_fd, "/var", O_PATH | O_DIRECTORY, 0, &none);
+	autofd int fd = file_open_in_root(root_fd, "/var", O_PATH | O_DIRECTORY, 0, &none);
 	autofree char *target = xasprintf("%s/var", s->tree);
 	struct stat root, var;
 
 	if (fd < 0)
 		return 0;
-	if (fstat(s->root_fd, &root) < 0 || fstat(fd, &var) < 0)
+	if (fstat(root_fd, &root) < 0 || fstat(fd, &var) < 0)
 		return err_errno(e, "'/var'");
 	if (root.st_dev == var.st_dev)
 		return 0;
@@ -136,16 +136,18 @@ static int cover_var(struct stage *s, struct err *e)
 
 static int open_stage(const char *root, struct stage *s, struct err *e)
 {
-	int r = make_area(root, s, e);
+	/* Only what is a mount of this namespace can be covered; the other one is from before. */
+	autofd int root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = root_fd < 0 ? err_errno(e, "'%s'", root) : make_area(root, s, e);
 
 	if (r < 0)
 		return r;
 	s->tree = xasprintf("%s/tree", s->area);
 	r = file_make_folder(s->tree, 0755, e);
 	if (r == 0)
-		r = cover(s, s->root_fd, s->tree, "upper", "work", &s->upper_fd, e);
+		r = cover(s, root_fd, s->tree, "upper", "work", &s->upper_fd, e);
 	if (r == 0)
-		r = cover_var(s, e);
+		r = cover_var(s, root_fd, e);
 	if (r < 0)
 		return r;
 	s->tree_fd = open(s->tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

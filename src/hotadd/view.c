@@ -89,8 +89,13 @@ static void drop_last(struct strbuf *path)
 static int walk(struct view *v, const char *path, struct strbuf *at, struct err *e)
 {
 	autofree char *todo = xstrdup(path);
+	autofree char *none = NULL;
 	char *rest = todo;
 	unsigned links = 0;
+	int begin = add_one(v, "", &none, e);
+
+	if (begin < 0)
+		return begin;
 
 	for (char *name; (name = str_next_word(&rest, "/"));) {
 		autofree char *target = NULL;
