@@ -6,6 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 bedplate=$1
 nodectl=$2
+self=$(realpath "$0")
 for tool in dpkg-deb jq unshare ldd openssl; do
 	requires which $tool
 done
@@ -51,13 +52,13 @@ ln "$root/etc/original" "$root/usr/lib/second-name"
 printf '{"name":"node","version":"1.2","arch":"%s","source_date":1700000000}\n' "$arch" \
 	>"$root/usr/lib/bedplate/image.json"
 
-# listing: of everything that lasts; --without-database: and that removing a package gives back.
+# listing: of everything that lasts, but for the time of the folder in which notes are made.
 listing() {
 	(cd "$root" && find . -path ./run -prune -o -path ./proc -prune -o \
-		${1:+-path ./usr/lib/bedplate/dpkg -prune -o} -printf '%p %y %m %U:%G %n %l ' \
-		\( -type d -printf '%T@\n' -o -type l -printf '\n' -o -printf '%s %T@\n' \) | LC_ALL=C sort
-	find . -type f ! -path './run/*' ${1:+! -path './usr/lib/bedplate/dpkg/*'} -exec sha256sum {} + |
-		LC_ALL=C sort -k 2)
+		-printf '%p %y %m %U:%G %n %l ' \
+		\( -path ./usr/lib/bedplate -printf '\n' -o -type d -printf '%T@\n' -o -type l -printf '\n' -o \
+		-printf '%s %T@\n' \) | LC_ALL=C sort
+	find . -type f ! -path './run/*' -exec sha256sum {} + | LC_ALL=C sort -k 2)
 }
 # unchanged WHAT: the node is as it was at the last "listing >before".
 unchanged() {
@@ -209,3 +210,198 @@ done
 expect 0 node list
 [ ! -s "$work/out" ] || fail "$(cat "$work/out")"
 
+
+# --- What is refused: one line, and nothing has changed.
+# refuse TEXT PLUGIN [OPTION...]: the beginning of what is said.
+refuse() {
+	text=$1
+	shift
+	expect 1 node add -q --allow-unsigned "$@"
+	[ "$(wc -l <"$work/err")" = 1 ] || fail "not one line: $(cat "$work/err")"
+	grep -qF -- "nodectl: $text" "$work/err" || fail "expected '$text': $(cat "$work/err")"
+	unchanged "$text"
+}
+listing >before
+head -c 3000 one-1.0.plugin >cut.plugin
+refuse "'cut.plugin': it has" cut.plugin
+cp one-1.0.plugin damaged.plugin
+printf X | dd of=damaged.plugin bs=1 seek=$(($(stat -c %s one-1.0.plugin) - 1530)) conv=notrunc 2>/dev/null
+refuse "'damaged.plugin': member 'recipe.ks' has a wrong checksum" damaged.plugin
+refuse "'nothing.plugin': No such file or directory" nothing.plugin
+refuse "plugin 'two': dpkg: " two-1.0.plugin
+
+# Of a package: a path that leads out.
+if command -v ar >/dev/null; then
+	mkdir -p dots/packages parts
+	: >parts/file
+	tar -C parts -P --transform='s,^file$,../escaped,' -cf parts/data.tar file
+	printf 'Package: dots\nVersion: 1\nArchitecture: all\nMaintainer: x <x@x>\nDescription: x\n' >parts/control
+	tar -C parts -cf parts/control.tar ./control
+	echo 2.0 >parts/debian-binary
+	(cd parts && ar -rcU ../dots/packages/dots.deb debian-binary control.tar data.tar)
+	printf '%%packages\ndots\n%%end\n' | plugin dots '"/usr/share/dots/"'
+	refuse "'dots-1.0.plugin': package 'dots': '../escaped' leads out of the tree" dots-1.0.plugin
+fi
+deb outside outside 1.0 usr/share/elsewhere
+printf '%%packages\noutside\n%%end\n' | plugin outside '"/usr/share/outside/"'
+refuse "plugin 'outside': package 'outside' writes '/usr/share/elsewhere', which the plugin does not declare" \
+	outside-1.0.plugin
+printf '#!/bin/sh\necho x >>/etc/original\n' >scripts/postinst
+deb sly sly 1.0 usr/share/sly/file
+printf '%%packages\nsly\n%%end\n' | plugin sly '"/usr/share/sly/"'
+refuse "plugin 'sly' changes '/etc/original', which it does not declare" sly-1.0.plugin
+deb present present 1.0 etc/original
+printf '%%packages\npresent\n%%end\n' | plugin present '"/etc/original"'
+refuse "plugin 'present': package 'present' brings '/etc/original', which the image has already" present-1.0.plugin
+printf '#!/bin/sh\nexit 1\n' >scripts/postinst
+deb fails fails 1.0 usr/share/fails/file
+printf '%%packages\nfails\n%%end\n' | plugin fails '"/usr/share/fails/"'
+refuse "plugin 'fails': dpkg: " fails-1.0.plugin
+plugin post '"/usr/share/post/"' <<'END'
+%post
+mkdir /usr/share/post
+echo x >/usr/share/post/file
+rm -r /etc/there
+exit 3
+%end
+END
+refuse "plugin 'post': " post-1.0.plugin
+plugin wrong '"/usr/share/wrong/"' </dev/null
+for change in 's/"node"/"other"/' 's/"1.0", "before"/"1.3", "before"/'; do
+	sed -i.good "$change" wrong/plugin.json
+	rm -f wrong/*.good wrong-1.0.plugin
+	expect 0 "$bedplate" plugin pack wrong -q
+	refuse "plugin 'wrong' 1.0: it is " wrong-1.0.plugin
+done
+
+# Another plugin is there: the same file, and one that excludes it.
+expect 0 node add -q one-1.0.plugin --allow-unsigned
+listing >before
+deb same same 1.0 usr/share/one/file
+printf '%%packages\nsame\n%%end\n' | plugin same '"/usr/share/one/"'
+refuse "plugins 'one' and 'same' both write '/usr/share/one/file'" same-1.0.plugin
+plugin again '"/etc/one.conf"' <<'END'
+%post
+echo more >>/etc/one.conf
+%end
+END
+refuse "plugins 'one' and 'again' both write '/etc/one.conf'" again-1.0.plugin
+plugin enemy '"/usr/share/enemy/"' ', "conflicts": ["one"]' </dev/null
+refuse "plugins 'enemy' and 'one' exclude each other" enemy-1.0.plugin
+expect 0 node remove -q one
+listing >before
+
+# Somebody else is at work.
+mkdir -p "$root/run/bedplate"
+flock "$root/run/bedplate/lock" "$nodectl" plugin add -q --root="$root" --allow-unsigned one-1.0.plugin 2>"$work/err" &&
+	fail "a second operation at the same time"
+grep -q "another operation is in progress" "$work/err" || fail "$(cat "$work/err")"
+unchanged "locked"
+
+# --- Killed, at one moment or another: as before, or all of it.
+plugin slow '"/usr/share/slow/", "/etc/original", "/etc/there/"' <<'END'
+%post
+mkdir /usr/share/slow
+i=0
+while [ $i -lt 60 ]; do
+	i=$((i + 1))
+	echo $i >/usr/share/slow/$i
+done
+rm -r /etc/there
+echo slow >/etc/original
+%end
+END
+# With /proc: what is traced lives in there.
+if command -v strace >/dev/null && strace -o /dev/null true 2>/dev/null; then
+	for at in 5 20 60 130 150; do
+		strace -qq -o /dev/null -e trace=renameat -e inject=renameat:signal=SIGKILL:when=$at \
+			"$nodectl" plugin add -q --root="$root" --allow-unsigned slow-1.0.plugin >/dev/null 2>&1 || :
+		expect 0 node list
+		if grep -q '^slow ' "$work/out"; then
+			expect 0 node verify -q slow
+			expect 0 node remove -q slow
+			listing >before
+		else
+			unchanged "killed at $at"
+		fi
+	done
+fi
+"$nodectl" plugin add -q --root="$root" --allow-unsigned slow-1.0.plugin &
+kill -9 $!
+wait $! 2>/dev/null || :
+expect 0 node list
+expect 0 node add -q slow-1.0.plugin --allow-unsigned
+expect 0 node verify
+expect 0 node remove -q slow
+
+# --- As on a real node: root is an overlay, its layer and /var are volumes, and the layer is small.
+cat >mounted.sh <<'END'
+set -eu
+cd "$1"
+mkdir layer mounted var
+mount -t tmpfs -o size=4M none layer
+mkdir layer/upper layer/work
+cp -a root/var/. var/
+mount -t overlay none -o lowerdir=root,upperdir=layer/upper,workdir=layer/work mounted
+mkdir -p mounted/run/bedplate/layer
+mount --bind layer mounted/run/bedplate/layer
+mount --bind var mounted/var
+mount -t tmpfs none var/log
+mkdir -p mounted/etc
+shift
+"$@"
+END
+state() {
+	(cd mounted && find . -path ./run -prune -o -path ./var/log -prune -o -type f -print0 | LC_ALL=C sort -z |
+		xargs -0 sha256sum && find . -path ./run -prune -o -printf '%p %y %m %l\n' | LC_ALL=C sort)
+}
+on_volumes() {
+	nodectl="$nodectl plugin"
+	state >before
+	$nodectl add -q --root=mounted --allow-unsigned one-1.0.plugin >/dev/null
+	[ "$(cat mounted/etc/one.conf)" = "pre
+post" ]
+	[ "$(cat mounted/var/lib/one/state)" = 1 ]
+	[ -e layer/upper/usr/share/one/file ]
+	[ ! -e layer/.plugin-stage ]
+	[ ! -e mounted/etc/original ]
+	$nodectl verify -q --root=mounted
+	$nodectl remove -q --root=mounted one
+	[ ! -e mounted/var/lib/one ]
+	state >after
+	# dpkg writes its database anew.
+	sed -i '/usr.lib.bedplate.dpkg/d' before after
+	diff before after
+	# Full: no room in the copy already, where the script says something, or for the change.
+	state >before
+	for size in 400 1200 2000 3000 3600; do
+		head -c "$((size * 1024))" /dev/zero >layer/ballast || :
+		if $nodectl add -q --root=mounted --allow-unsigned large-1.0.plugin 2>err; then
+			$nodectl remove -q --root=mounted large
+			continue
+		fi
+		[ "$(wc -l <err)" = 1 ]
+		touch full
+		state >after
+		diff before after
+	done
+	[ -e full ]
+}
+plugin large '"/usr/share/large/"' <<'END'
+%post
+mkdir /usr/share/large
+i=0
+while [ $i -lt 12 ]; do
+	i=$((i + 1))
+	cat /usr/bin/touch >/usr/share/large/$i
+done || exit 1
+%end
+END
+{
+	sed -n '/^state() {/,/^}/p;/^on_volumes() {/,/^}/p' "$self"
+	printf 'set -eux\nexport LC_ALL=C.UTF-8\nnodectl=%s\non_volumes\n' "$nodectl"
+} >on-volumes.sh
+unshare -m sh mounted.sh "$work" sh on-volumes.sh >"$work/out" 2>&1 || {
+	cat err >&2 || :
+	fail "on volumes: $(tail -n 20 "$work/out")"
+}
