@@ -154,7 +154,7 @@ static int look_before(struct finder *f, const char *path, struct stat *st, stru
 	struct copy_place at;
 	int r = copy_place_open(f->stage->root_fd, path, &at, NULL);
 
-	if (r == -ENOENT || r == -ENOTDIR)
+	if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP)
 		return 0;
 	if (r < 0)
 		return err_set(e, -r, "'/%s' cannot be looked at", path);

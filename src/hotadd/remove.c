@@ -220,7 +220,7 @@ static int restore_item(
 	if (!*item->path || plugin_path_is_common(item->path) || removes != !item->copy)
 		return 0;
 	int r = copy_place_open(m->run.stage.tree_fd, item->path, &at, NULL);
-	if (r == -ENOENT || r == -ENOTDIR)
+	if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP)
 		return 0;
 	if (r < 0)
 		return err_set(e, -r, "'/%s' cannot be reached", item->path);

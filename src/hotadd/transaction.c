@@ -110,6 +110,17 @@ static int copy_to(const struct copy_place *from, int folder_fd, const char *nam
 	return copy_object(from, &to, e);
 }
 
+/*
+ * What is replaced is never written to, so another name of it is as good as a copy, takes no room, and
+ * comes back with all the names that it had.
+ */
+static int link_to(const struct copy_place *from, int folder_fd, const char *name, struct err *e)
+{
+	if (linkat(from->fd, from->name, folder_fd, name, 0) == 0)
+		return 0;
+	return copy_to(from, folder_fd, name, e);
+}
+
 static int keep_before(const struct transaction *t, const char *path, int folder_fd,
 	const char *name, struct err *e)
 {
@@ -118,7 +129,7 @@ static int keep_before(const struct transaction *t, const char *path, int folder
 
 	if (r < 0)
 		return r;
-	r = copy_to(&from, folder_fd, name, e);
+	r = link_to(&from, folder_fd, name, e);
 	close(from.fd);
 	return r < 0 ? err_wrap(e, r, "copy of '/%s'", path) : 0;
 }
@@ -564,7 +575,7 @@ static int open_item(
 	struct err own = {0};
 	int r = copy_place_open(root_fd, item->path, at, &own);
 
-	if (r == -ENOENT || r == -ENOTDIR)
+	if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP)
 		return 0;
 	return r < 0 ? err_set(e, -r, "%s", own.msg) : 1;
 }
@@ -605,15 +616,16 @@ static int restore_item(int root_fd, int undo_fd, const struct undo_item *item, 
 	int r = copy_place_open(root_fd, item->path, &at, e);
 	if (r < 0)
 		return r;
-	const struct copy_place temporary = {.fd = at.fd, .name = TEMPORARY};
 	r = type_of(&copy, &type, e);
 	if (r == 0 && type == S_IFDIR) {
 		if (mkdirat(at.fd, at.name, 0700) < 0 && errno != EEXIST)
 			r = err_errno(e, "creating");
 	} else if (r == 0) {
-		r = copy_object(&copy, &temporary, e);
+		r = link_to(&copy, at.fd, TEMPORARY, e);
 		if (r == 0 && renameat(at.fd, TEMPORARY, at.fd, at.name) < 0)
 			r = err_errno(e, "renaming");
+		/* Both stay when they are names of one file, as rename(2) says. */
+		unlinkat(at.fd, TEMPORARY, 0);
 	}
 	close(at.fd);
 	return r;

@@ -2,6 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # nodectl plugin on a small node in a folder, with dpkg and a shell in it: what is added and comes back, what
 # is refused with which line, and that nothing has changed then.
+#
+# In memory and in a mount namespace: everything is synced all the time.
+if [ "$(id -u)" -eq 0 ] && [ "${TMPDIR:-}" != /mnt ] && unshare -m mount -t tmpfs none /mnt 2>/dev/null; then
+	# shellcheck disable=SC2016 # for the other shell
+	exec unshare -m sh -c 'mount -t tmpfs none /mnt && TMPDIR=/mnt exec sh "$0" "$@"' "$0" "$@"
+fi
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 bedplate=$1
@@ -11,7 +17,7 @@ for tool in dpkg-deb jq unshare ldd openssl; do
 	requires which $tool
 done
 [ "$(id -u)" -eq 0 ] || { echo "skipped: needs root to run scripts in a tree"; exit 77; }
-requires unshare -m sh -c 'mount -t tmpfs none /mnt && cd /mnt && mkdir l u w m &&
+requires unshare -m sh -c 'mount -t tmpfs none /media && cd /media && mkdir l u w m &&
 	mount -t overlay none -o lowerdir=l,upperdir=u,workdir=w m'
 cd "$work"
 root=$work/root
