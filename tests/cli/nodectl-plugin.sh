@@ -167,7 +167,9 @@ same "$root/usr/share/one/file" "one 1.0"
 same "$root/etc/there/new" "new"
 [ ! -e "$root/etc/there/file" ] || fail "a folder that was replaced has its old content"
 [ ! -e "$root/etc/original" ] || fail "a file that was removed is there"
-[ ! -e "$root/var/log/one.log" ] && [ ! -e "$root/tmp/rubbish" ] || fail "rubbish"
+for path in var/log/one.log tmp/rubbish; do
+	[ ! -e "$root/$path" ] || fail "rubbish: /$path"
+done
 grep -q '^agent:' "$root/etc/passwd" || fail "no user"
 grep -qx 'Package: one' "$db/status" || fail "not in the database"
 expect 0 node list
