@@ -73,12 +73,25 @@ static bool is_below(const char *path, const char *folder)
 
 static bool is_of_the_moment(const char *path, bool is_folder)
 {
-	static const char *const all[] = {"dev", "proc", "run", "sys", "tmp", "var/tmp"};
+	/* As of image/scrub.c; resolv.conf is given to a copy by sys/chroot.c. */
+	static const char *const single[] = {
+		"etc/.pwd.lock",
+		"etc/group-",
+		"etc/gshadow-",
+		"etc/passwd-",
+		"etc/resolv.conf",
+		"etc/shadow-",
+		"etc/subgid-",
+		"etc/subuid-",
+		"root/.bash_history",
+	};
+	static const char *const all[] = {
+		"dev", "proc", "run", "sys", "tmp", "var/backups", "var/tmp"};
 	static const char *const files[] = {"var/cache", "var/log"};
 
-	/* Who runs programs in a copy gives it one (sys/chroot.c). */
-	if (str_eq(path, "etc/resolv.conf"))
-		return true;
+	for (size_t i = 0; i < ARRAY_LEN(single); i++)
+		if (str_eq(path, single[i]))
+			return true;
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		if (is_below(path, all[i]))
 			return true;
