@@ -71,6 +71,7 @@ static int check(struct adding *a, struct err *e)
 	if (r == 0)
 		r = candidates_check_all(&a->plugins, &place, e);
 	run->policy = x->policy;
+	run->manifest = &x->plugin.manifest;
 	return r;
 }
 
@@ -185,10 +186,10 @@ int hotadd_add(const struct hotadd_site *s, const struct hotadd_image *image,
 		spec->show(spec->show_ctx, plan);
 	r = install(&a, e);
 	if (r == 0)
-		r = run_judge(&a.run, plan->name, NULL, e);
+		r = run_judge(&a.run, e);
 	if (r == 0)
 		r = write_record(&a, e);
 	if (r == 0)
-		r = run_judge(&a.run, plan->name, NULL, e);
+		r = run_judge(&a.run, e);
 	return r < 0 || spec->dry_run ? r : carry_out(&a, e);
 }

@@ -11,6 +11,7 @@
 #include "hotadd/hotadd.h"
 #include "hotadd/transaction.h"
 #include "image/image.h"
+#include "image/intree.h"
 #include "image/package-db.h"
 #include "plugin/policy.h"
 
@@ -39,13 +40,14 @@ bool hotadd_is_added(int root_fd, const char *name)
 
 int hotadd_added(int root_fd, struct strv *out, struct err *e)
 {
-	autoview v = {0};
-	auto_plugin_records records = {0};
-	int r = hotadd_records(root_fd, &v, &records, e);
+	static const char suffix[] = TRANSACTION_KEPT;
+	autostrv names = {0};
+	int r = intree_list(root_fd, PLUGIN_RECORDS, &names, e);
 
-	for (size_t i = 0; r == 0 && i < records.count; i++)
-		if (hotadd_is_added(root_fd, records.items[i].manifest.name))
-			strv_add(out, records.items[i].manifest.name);
+	for (size_t i = 0; r == 0 && i < names.count; i++)
+		if (str_ends(names.items[i], suffix))
+			strv_take(out,
+				xstrndup(names.items[i], strlen(names.items[i]) - strlen(suffix)));
 	return r;
 }
 

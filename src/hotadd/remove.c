@@ -282,12 +282,13 @@ int hotadd_remove(const struct hotadd_site *s, const char *name, bool dry_run,
 		return r;
 	view_end(&m.run.view);
 	m.run.policy = m.policy = plugin_policy_new(&m.record->manifest, m.run.view.tree);
+	m.run.kept = &m.kept;
 	fill_plan(&m, plan);
 	progress_begin(p, "trying it on a copy", 0, "steps");
 	r = change_copy(&m, e);
 	progress_end(p);
 	if (r == 0)
-		r = run_judge(&m.run, name, &m.kept, e);
+		r = run_judge(&m.run, e);
 	if (r < 0)
 		return err_wrap(e, r, "plugin '%s'", name);
 	if (dry_run)

@@ -131,30 +131,29 @@ static bool is_kept(const struct undo_list *kept, const char *path)
 	return false;
 }
 
-static int check_change(const struct run *r, const struct change *c, const char *plugin,
-	const struct undo_list *kept, struct err *e)
+static int check_change(const struct run *r, const struct change *c, struct err *e)
 {
 	const char *path = c->en->path;
 	const char *owner = NULL;
 
-	if (is_kept(kept, path))
+	if (is_kept(r->kept, path))
 		return 0;
 	if (!plugin_path_is_common(path) && !S_ISDIR(c->en->mode) &&
 		(c->kind != CHANGE_CHANGED || !plugin_path_is_of_accounts(path)))
 		owner = plugin_records_owner(&r->records, path);
-	if (owner && str_eq(owner, plugin))
+	if (owner && str_eq(owner, r->plan->name))
 		owner = NULL;
 	return plugin_policy_check(r->policy, c, owner, e);
 }
 
-int run_judge(struct run *r, const char *plugin, const struct undo_list *kept, struct err *e)
+int run_judge(struct run *r, struct err *e)
 {
 	struct changes *c = &r->delta.changes;
 
 	delta_fini(&r->delta);
 	int end = delta_find(&r->stage, &r->delta, e);
 	for (size_t i = 0; end == 0 && i < c->count; i++)
-		end = check_change(r, &c->items[i], plugin, kept, e);
+		end = check_change(r, &c->items[i], e);
 	r->plan->files = c->count;
 	r->plan->bytes = end == 0 ? transaction_bytes(&r->delta) : 0;
 	return end;
@@ -204,18 +203,36 @@ static int take_back(const struct run *r, const struct live *live, struct err *e
 	return -e->code;
 }
 
+/* One place that is declared, and the folders on its way. */
+static void add_missing(const struct run *r, const char *declared, struct strv *out)
+{
+	autofree char *real = plugin_real_path(r->view.tree, declared, str_ends(declared, "/"));
+
+	for (char *end = real ? real + strlen(real) : NULL; end && end > real;) {
+		*end = '\0';
+		if (!tree_find(r->view.tree, real) && !strv_has(out, real))
+			strv_add(out, real);
+		end = strrchr(real, '/');
+	}
+}
+
+static void list_missing(const struct run *r, struct strv *out)
+{
+	for (size_t i = 0; r->manifest && i < r->manifest->writes.count; i++)
+		add_missing(r, r->manifest->writes.items[i], out);
+	for (size_t i = 0; r->manifest && i < r->manifest->state.count; i++)
+		add_missing(r, r->manifest->state.items[i], out);
+}
+
 static int change(
 	const struct run *r, const struct transaction *t, const struct live *live, struct err *e)
 {
-	const struct strv *services = &r->plan->services;
-
-	if (r->plan->removes)
-		live_stop(live, services);
 	int end = transaction_apply(t, e);
+
 	if (end == 0 && r->plan->removes)
 		live_reload(live);
 	else if (end == 0)
-		end = live_start(live, services, &r->plan->notes, e);
+		end = live_start(live, &r->plan->services, &r->plan->notes, e);
 	if (end == 0)
 		end = interrupt_check(e);
 	return end == 0 ? transaction_commit(t, !r->plan->removes, e) : end;
@@ -223,28 +240,40 @@ static int change(
 
 int run_carry_out(struct run *r, const struct strv *packages, struct err *e)
 {
+	autolive live = {.on = r->site->live};
+	autostrv missing = {0};
+	int end = 0;
+
+	/* What runs writes to its files as long as it does. */
+	if (r->plan->removes) {
+		live_stop(&live, &r->plan->services);
+		end = run_judge(r, e);
+	}
+	list_missing(r, &missing);
 	const struct transaction t = {
 		.root_fd = r->site->root_fd,
 		.stage = &r->stage,
 		.delta = &r->delta,
 		.operation = r->plan->removes ? "remove" : "add",
 		.plugin = r->plan->name,
+		.missing = missing,
 		.services = r->plan->services,
 		.packages = *packages,
 		.step = r->site->step,
 		.ctx = r->site->ctx,
 	};
-	autolive live = {.on = r->site->live};
-	int end = check_stamps(r, e);
-
+	if (end == 0)
+		end = check_stamps(r, e);
 	if (end == 0)
 		end = check_room(r, e);
 	if (end == 0)
 		end = transaction_begin(&t, e);
-	if (end < 0)
+	if (end < 0 && !r->plan->removes)
 		return end;
-	live_look(&r->delta.changes, &live);
-	end = change(r, &t, &live, e);
+	if (end == 0) {
+		live_look(&r->delta.changes, &live);
+		end = change(r, &t, &live, e);
+	}
 	return end < 0 ? take_back(r, &live, e) : 0;
 }
 

@@ -12,8 +12,11 @@
 struct run {
 	const struct hotadd_site *site;
 	struct plugin_records records;
-	struct view view;             /* of records and all that is asked of the system */
-	struct plugin_policy *policy; /* not its own */
+	struct view view; /* of records and all that is asked of the system */
+	/* None of these is its own.  manifest: of what is added; kept: what may be changed back. */
+	struct plugin_policy *policy;
+	const struct plugin_manifest *manifest;
+	const struct undo_list *kept;
 	struct stage stage;
 	struct delta delta;
 	struct hotadd_plan *plan;
@@ -32,8 +35,7 @@ void run_fini(struct run *r);
 
 /* All that a manifest speaks of; before view_end(). */
 int run_view(struct run *r, const struct plugin_manifest *m, struct err *e) MUST_CHECK;
-/* What the stage has changed, anew, and whether the plugin may.  kept: what it may change back, or NULL. */
-int run_judge(struct run *r, const char *plugin, const struct undo_list *kept, struct err *e)
-	MUST_CHECK;
+/* What the stage has changed, anew, and whether the plugin may. */
+int run_judge(struct run *r, struct err *e) MUST_CHECK;
 /* Bring it over.  The system is as before when it fails. */
 int run_carry_out(struct run *r, const struct strv *packages, struct err *e) MUST_CHECK;

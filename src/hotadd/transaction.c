@@ -17,7 +17,6 @@
 #define UNDO           ".undo"
 #define UNDO_NEW       ".undo.new"
 #define UNDO_DONE      ".undo.done"
-#define KEPT_SUFFIX    ".before"
 #define LIST           "list.json"
 #define LIST_MAX_BYTES (256 * MIB)
 #define LIST_FORMAT    1
@@ -41,7 +40,7 @@ void undo_list_fini(struct undo_list *u)
 
 char *transaction_kept_path(const char *plugin)
 {
-	return xasprintf(PLUGIN_RECORDS "/%s" KEPT_SUFFIX, plugin);
+	return xasprintf(PLUGIN_RECORDS "/%s" TRANSACTION_KEPT, plugin);
 }
 
 static int open_records(int root_fd, struct err *e)
@@ -209,6 +208,13 @@ static int note_added(const struct transaction *t, struct undo_list *u, struct e
 		if (there == 0)
 			return err_set(
 				e, ESTALE, "'/%s' came to be there meanwhile: try again", path);
+	}
+	/* A file of the plugin may be one of these. */
+	for (size_t i = 0; i < t->missing.count; i++) {
+		const struct change *known = find_change(c, t->missing.items[i]);
+
+		if (!known && !tree_find(t->delta->before, t->missing.items[i]))
+			add_item(u, t->missing.items[i]);
 	}
 	if (u->count > 1)
 		qsort(u->items, u->count, sizeof(*u->items), compare_items);
@@ -439,7 +445,7 @@ static int end(int root_fd, int folder_fd, const char *name, struct err *e)
 
 int transaction_commit(const struct transaction *t, bool keep, struct err *e)
 {
-	autofree char *kept = xasprintf("%s" KEPT_SUFFIX, t->plugin);
+	autofree char *kept = xasprintf("%s" TRANSACTION_KEPT, t->plugin);
 	autofd int folder_fd = open_records(t->root_fd, e);
 
 	if (folder_fd < 0)
@@ -545,7 +551,7 @@ int transaction_pending(int root_fd, struct undo_list *out, struct err *e)
 
 int transaction_kept(int root_fd, const char *plugin, struct undo_list *out, int *fd, struct err *e)
 {
-	autofree char *folder = xasprintf("%s" KEPT_SUFFIX, plugin);
+	autofree char *folder = xasprintf("%s" TRANSACTION_KEPT, plugin);
 	autofree char *path = transaction_kept_path(plugin);
 	int r = read_list(root_fd, folder, out, e);
 

@@ -15,13 +15,16 @@
 #include "base/str.h"
 #include "hotadd/delta.h"
 
+#define TRANSACTION_KEPT ".before" /* behind the name of a plugin that was added */
+
 struct transaction {
 	int root_fd; /* of the system */
 	const struct stage *stage;
 	const struct delta *delta;
 	const char *operation, *plugin; /* "add" or "remove", and of what */
-	struct strv services,
-		packages; /* not its own; for who takes it back, or removes it later */
+	/* None of these is its own.  Places that are not there and may come to be when services run. */
+	struct strv missing;
+	struct strv services, packages; /* for who takes it back, or removes it later */
 	/* For tests: called before each change. */
 	void (*step)(void *ctx);
 	void *ctx;

@@ -10,7 +10,8 @@
 #include "upgrade/site-lock.h"
 #include "upgrade/site.h"
 
-#define SYSTEMD_FOLDER "/run/systemd/system" /* sd_booted(3) */
+#define SYSTEMD_FOLDER     "/run/systemd/system" /* sd_booted(3) */
+#define CMD_LINE_MAX_BYTES (64 * KIB)
 
 void plugin_site_fini(struct plugin_site *s)
 {
@@ -27,14 +28,19 @@ static bool is_this_machine(const char *root)
 	return str_eq(root, "/");
 }
 
-static int open_root(const char *root, struct plugin_site *s, struct err *e)
+static int open_folder(const char *root, struct plugin_site *s, struct err *e)
 {
 	s->site.root = root;
 	s->site.root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	s->site.live = is_this_machine(root) && file_exists(SYSTEMD_FOLDER);
-	if (s->site.root_fd < 0)
-		return err_errno(e, "'%s'", root);
-	return node_state_gather(s->site.root_fd, NODE_LOOK_FILES, &s->state, e);
+	return s->site.root_fd < 0 ? err_errno(e, "'%s'", root) : 0;
+}
+
+static int open_root(const char *root, struct plugin_site *s, struct err *e)
+{
+	int r = open_folder(root, s, e);
+
+	return r < 0 ? r : node_state_gather(s->site.root_fd, NODE_LOOK_FILES, &s->state, e);
 }
 
 static int lock(const char *root, struct plugin_site *s, struct err *e)
@@ -86,24 +92,27 @@ int plugin_site_open(const char *root, bool look, struct plugin_site *out, struc
 int plugin_site_added(struct strv *out, struct err *e)
 {
 	autopluginsite s = PLUGIN_SITE_NONE;
-	struct err own = {0};
+	autofree char *text = NULL;
 
-	/* Who is not root, or on no node, is told so by what comes next. */
-	if (geteuid() != 0)
+	/* Who is not root is told so by what comes next. */
+	if (geteuid() != 0 || file_read("/proc/cmdline", CMD_LINE_MAX_BYTES, &text, NULL, NULL) < 0)
 		return 0;
-	int r = plugin_site_open("/", false, &s, &own);
-	if (r == -ENOENT)
+	autofree char *layer = node_kernel_param(text, BOOT_LAYER_PARAM);
+	if (!layer)
 		return 0;
-	if (r < 0)
-		return err_set(e, -r, "%s", own.msg);
-	return s.state.running == NODE_INSTALLED ? hotadd_added(s.site.root_fd, out, e) : 0;
+	int r = open_folder("/", &s, e);
+	if (r == 0)
+		r = lock("/", &s, e);
+	if (r == 0)
+		r = recover(&s, e);
+	return r == 0 ? hotadd_added(s.site.root_fd, out, e) : r;
 }
 
 int plugin_site_drop(UNUSED void *ctx, const char *name, struct err *e)
 {
 	autopluginsite s = PLUGIN_SITE_NONE;
 	autohotaddplan plan = {0};
-	int r = open_root("/", &s, e);
+	int r = open_folder("/", &s, e);
 
 	return r < 0 ? r : hotadd_remove(&s.site, name, false, &plan, NULL, e);
 }

@@ -119,7 +119,7 @@ static void change_copy(struct scene *s, const char *script)
 	struct err e = {0};
 
 	run_sh(s->run.stage.tree, script);
-	assert_ok(run_judge(&s->run, "test", NULL, &e), e);
+	assert_ok(run_judge(&s->run, &e), e);
 }
 
 /* Fakes: what they were asked is in called; systemctl fails with the word in fail. */
@@ -130,6 +130,7 @@ static void make_fakes(void)
 	run_sh(folder,
 		"mkdir bin; for name in systemctl nft; do\n"
 		"printf '#!/bin/sh\\necho \"${0##*/} $*\" >>%s/called\\n' \"$PWD\" >bin/$name\n"
+		"printf 'case \" $* \" in *\" start \"*) [ ! -e %s/hook ] || sh %s/hook;; esac\\n' \"$PWD\" \"$PWD\" >>bin/$name\n"
 		"printf 'case \" $* \" in *\" $(cat %s/fail) \"*) echo wrong >&2; exit 1;; esac\\n' \"$PWD\" >>bin/$name\n"
 		"chmod 755 bin/$name; done; echo none >fail; : >called");
 	path = xasprintf("%s/bin:%s", folder, getenv("PATH"));
@@ -174,12 +175,17 @@ static void a_service_that_fails_takes_all_back(void **state)
 	begin(&s);
 	change_copy(&s, change_script);
 	autofree char *before = sh(folder, list_script);
-	run_sh(folder, "echo start >fail; : >called");
+	/* What it has made before it failed is its state. */
+	run_sh(folder,
+		"echo start >fail; : >called; echo \"mkdir -p $PWD/root/srv/state/deep\" >hook");
+	strv_add(&s.manifest.state, "/srv/state/");
+	s.run.manifest = &s.manifest;
+
 	assert_int_equal(run_carry_out(&s.run, &none, &e), -EPROTO);
 	assert_string_equal(e.msg, "systemctl: exit status 1: wrong");
 	autofree char *after = sh(folder, list_script);
 	assert_string_equal(after, before);
-	autofree char *called = sh(folder, "echo none >fail; cat called; : >called");
+	autofree char *called = sh(folder, "echo none >fail; rm hook; cat called; : >called");
 	assert_string_equal(called,
 		"systemctl --quiet daemon-reload\nnft --file /etc/nftables.conf\n"
 		"systemctl --quiet start -- x.service\nsystemctl --quiet stop -- x.service\n"
@@ -315,10 +321,10 @@ static void what_is_not_declared_is_refused(void **state)
 	(void)state;
 	begin(&s);
 	run_sh(s.run.stage.tree, "mkdir usr/share; echo x >usr/share/x");
-	assert_int_equal(run_judge(&s.run, "test", NULL, &e), -EACCES);
+	assert_int_equal(run_judge(&s.run, &e), -EACCES);
 	assert_string_equal(e.msg, "plugin 'test' writes '/usr/share', which it does not declare");
 	run_sh(s.run.stage.tree, "rm -r usr/share; mknod etc/disk b 8 0");
-	assert_int_equal(run_judge(&s.run, "test", NULL, &e), -EACCES);
+	assert_int_equal(run_judge(&s.run, &e), -EACCES);
 	assert_string_equal(e.msg, "plugin 'test' makes a device of '/etc/disk'");
 	end(&s);
 }
