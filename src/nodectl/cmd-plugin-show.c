@@ -186,10 +186,9 @@ const struct cli_command cmd_plugin_verify = {
 	.name = "plugin verify",
 	.args = "[NAME]",
 	.summary = "Check the plugins on this node",
-	.details =
-		"Every file of a plugin is as the plugin wrote it, and its packages are\n"
-		"installed.  What it keeps as its state may change, and what several write\n"
-		"to.  Status 1 when something is wrong.\n",
+	.details = "Every file of a plugin is as the plugin wrote it, and its packages are\n"
+		   "installed.  What it keeps as its state may change, and what several write\n"
+		   "to.  Status 1 when something is wrong.\n",
 	.opts = opts,
 	.opt_count = ARRAY_LEN(opts),
 	.defaults = &defaults,
