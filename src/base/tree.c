@@ -277,6 +277,16 @@ static int scan_entry(struct tree *t, int dir_fd, const char *name, const char *
 	return r < 0 ? r : read_xattrs(dir_fd, name, en, e);
 }
 
+int tree_look(struct tree *t, int dir_fd, const char *name, const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : err_errno(e, "'/%s'", path);
+	int r = scan_entry(t, dir_fd, name, path, &st, e);
+	return r < 0 ? r : 1;
+}
+
 /* Takes over fd.  prefix is "" or ends in '/'. */
 static int scan_folder(struct tree *t, int fd, const char *prefix, dev_t dev, struct err *e)
 {

@@ -97,3 +97,6 @@ int tree_open(struct tree *t, const struct tree_entry *en, struct source **out, 
  * not change meanwhile.  Entries under a mount point are left out, the mount point itself is not.
  */
 int tree_scan(const char *path, struct tree **out, struct err *e) MUST_CHECK;
+/* Append one file, as tree_scan() would, as path: name in dir_fd.  0: there is none, 1: it is in. */
+int tree_look(struct tree *t, int dir_fd, const char *name, const char *path, struct err *e)
+	MUST_CHECK;

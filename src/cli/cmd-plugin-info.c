@@ -4,9 +4,9 @@
 
 #include "base/json.h"
 #include "base/str.h"
-#include "base/xalloc.h"
 #include "cli/commands.h"
 #include "plugin/read.h"
+#include "plugin/show.h"
 
 struct options {
 	struct strv trust;
@@ -24,65 +24,6 @@ static const struct cli_opt opts[] = {
 	{0, "json", NULL, "print everything as JSON", OPT_FLAG, offsetof(struct options, json)},
 };
 
-static void print_field(const char *name, const char *value)
-{
-	autofree char *safe = str_printable(value);
-
-	printf("%-13s %s\n", name, safe);
-}
-
-static void print_list(const char *name, const struct strv *v)
-{
-	for (size_t i = 0; i < v->count; i++)
-		print_field(i == 0 ? name : "", v->items[i]);
-}
-
-static void print_images(const struct plugin_manifest *m)
-{
-	for (size_t i = 0; i < m->image_count; i++) {
-		const struct plugin_image *im = &m->images[i];
-		autofree char *text = xasprintf("%s%s%s%s%s", im->name, im->from ? " from " : "",
-			im->from ? im->from : "", im->before ? " before " : "",
-			im->before ? im->before : "");
-
-		print_field(i == 0 ? "Images:" : "", text);
-	}
-}
-
-static void print_modules(const struct plugin_manifest *m)
-{
-	for (size_t i = 0; i < m->module_count; i++) {
-		autostrbuf b = {0};
-
-		strbuf_printf(&b, "%s for kernel", m->modules[i].name);
-		for (size_t k = 0; k < m->modules[i].kernels.count; k++)
-			strbuf_printf(&b, " %s", m->modules[i].kernels.items[k]);
-		print_field(i == 0 ? "Modules:" : "", b.data);
-	}
-}
-
-static void print_arguments(const struct plugin_manifest *m)
-{
-	autostrbuf b = {0};
-
-	for (size_t i = 0; i < m->kernel_remove.count; i++)
-		strbuf_printf(&b, "%s!%s", b.len > 0 ? " " : "", m->kernel_remove.items[i]);
-	for (size_t i = 0; i < m->kernel_add.count; i++)
-		strbuf_printf(&b, "%s%s", b.len > 0 ? " " : "", m->kernel_add.items[i]);
-	if (b.len > 0)
-		print_field("Kernel:", b.data);
-}
-
-static void print_packages(const struct plugin_manifest *m)
-{
-	for (size_t i = 0; i < m->package_count; i++) {
-		const struct plugin_package *p = &m->packages[i];
-		autofree char *text = xasprintf("%s %s %s", p->name, p->version, p->arch);
-
-		print_field(i == 0 ? "Packages:" : "", text);
-	}
-}
-
 static const char *signature_state(const struct plugin *p)
 {
 	if (!p->has_signature)
@@ -92,26 +33,15 @@ static const char *signature_state(const struct plugin *p)
 
 static void print_text(const struct plugin *p)
 {
-	const struct plugin_manifest *m = &p->manifest;
+	autofree char *text = plugin_manifest_text(&p->manifest);
 	autofree char *size = str_bytes(p->size_bytes);
+	autostrbuf b = {0};
 
-	print_field("Name:", m->name);
-	print_field("Version:", m->version);
-	print_field("Vendor:", m->vendor);
-	print_field("Description:", m->description);
-	print_images(m);
-	print_packages(m);
-	print_list("Writes:", &m->writes);
-	print_list("State:", &m->state);
-	print_list("Services:", &m->services);
-	print_list("Ports:", &m->ports);
-	print_arguments(m);
-	print_modules(m);
-	print_list("Conflicts:", &m->conflicts);
-	print_field("Size:", size);
-	print_field("Signature:", signature_state(p));
+	plugin_field_text(&b, "Size:", size);
+	plugin_field_text(&b, "Signature:", signature_state(p));
 	if (p->signer)
-		print_field("Signer:", p->signer);
+		plugin_field_text(&b, "Signer:", p->signer);
+	printf("%s%s", text, b.data);
 }
 
 static void print_json(const struct plugin *p)

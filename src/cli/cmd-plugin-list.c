@@ -3,11 +3,10 @@
 
 #include "base/json.h"
 #include "base/str.h"
-#include "base/xalloc.h"
 #include "cli/commands.h"
 #include "cli/derived.h"
 #include "image/image.h"
-#include "plugin/record.h"
+#include "plugin/show.h"
 
 struct options {
 	bool json;
@@ -17,28 +16,12 @@ static const struct cli_opt opts[] = {
 	{0, "json", NULL, "print everything as JSON", OPT_FLAG, offsetof(struct options, json)},
 };
 
-static json_t *json_record(const struct plugin_record *rec)
-{
-	autofree char *manifest = plugin_manifest_format(&rec->manifest);
-	char hex[SHA256_HEX_BYTES];
-	json_t *files = json_array();
-
-	hex_format(rec->sha256, SHA256_BYTES, hex);
-	for (size_t i = 0; i < rec->files->count; i++) {
-		autofree char *path = xasprintf("/%s", rec->files->entries[i].path);
-
-		json_array_append_new(files, json_text(path));
-	}
-	return json_pack("{s:s,s:o,s:o}", "sha256", hex, "manifest", json_loads(manifest, 0, NULL),
-		"files", files);
-}
-
 static void print_json(const struct plugin_records *records)
 {
 	json_t *a = json_array();
 
 	for (size_t i = 0; i < records->count; i++)
-		json_array_append_new(a, json_record(&records->items[i]));
+		json_array_append_new(a, plugin_record_json(&records->items[i]));
 	json_print(json_pack("{s:o}", "plugins", a));
 }
 

@@ -3,6 +3,8 @@
 #include <stdio.h>
 
 #include "base/file.h"
+#include "base/log.h"
+#include "hotadd/hotadd.h"
 #include "node/state.h"
 #include "nodectl/commands.h"
 #include "upgrade/factory-add.h"
@@ -12,7 +14,7 @@
 static int run(UNUSED const void *parsed, UNUSED char *const args[], UNUSED struct progress *p,
 	struct err *e)
 {
-	autofree char *cmd_line = NULL;
+	autofree char *cmd_line = NULL, *what = NULL;
 	autostrv added = {0};
 	int r = file_read("/proc/cmdline", CMD_LINE_MAX_BYTES, &cmd_line, NULL, e);
 
@@ -24,6 +26,13 @@ static int run(UNUSED const void *parsed, UNUSED char *const args[], UNUSED stru
 	autofd int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root_fd < 0)
 		return err_errno(e, "'/'");
+	/* A change of plugins that was cut off, before anything of it is used. */
+	const struct hotadd_site site = {.root = "/", .root_fd = root_fd};
+	struct err own = {0};
+	if (hotadd_recover(&site, &what, &own) < 0)
+		log_error("%s", own.msg);
+	else if (what)
+		printf("taken back: %s, which was cut off\n", what);
 	r = factory_add(root_fd, layer, &added, e);
 	for (size_t i = 0; i < added.count; i++) {
 		autofree char *path = str_printable(added.items[i]);
@@ -39,6 +48,7 @@ const struct cli_command cmd_boot_volumes = {
 	.summary = "Add what a new image has in /var",
 	.details = "Run at boot.  What /usr/share/factory/var of the image has, and /var has\n"
 		   "not, is copied, once for each layer.  Nothing that is there is changed,\n"
-		   "and what was deleted stays deleted.\n",
+		   "and what was deleted stays deleted.  Before that, a change of plugins\n"
+		   "that was cut off is taken back.\n",
 	.run = run,
 };

@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "nodectl/commands.h"
+#include "nodectl/plugin-site.h"
 #include "nodectl/restart.h"
 #include "upgrade/upgrade.h"
 
@@ -15,6 +16,7 @@ struct options {
 	bool allow_running_vms, retry_failed;
 	bool insecure;
 	const char *proxy, *manifest;
+	struct strv drop_plugins;
 };
 
 static const struct cli_opt opts[] = {
@@ -41,6 +43,10 @@ static const struct cli_opt opts[] = {
 		offsetof(struct options, allow_running_vms)},
 	{0, "retry-failed", NULL, "take an image that has failed here before", OPT_FLAG,
 		offsetof(struct options, retry_failed)},
+	{0, "drop-plugin", "NAME",
+		"remove a plugin that was added on this node, which is in the way; may be given "
+		"several times",
+		OPT_LIST, offsetof(struct options, drop_plugins)},
 	{0, "proxy", "URL", "proxy for downloads", OPT_STRING, offsetof(struct options, proxy)},
 	{0, "noverifyssl", NULL, "do not check certificates of https", OPT_FLAG,
 		offsetof(struct options, insecure)},
@@ -108,6 +114,13 @@ static void say_json(
 static int run_upgrade(const void *parsed, char *const args[], struct progress *p, struct err *e)
 {
 	const struct options *o = parsed;
+	autostrv plugins = {0};
+	int r = check_options(o, e);
+
+	if (r == 0)
+		r = plugin_site_added(&plugins, e);
+	if (r != 0)
+		return r;
 	const struct upgrade_spec spec = {
 		.from =
 			{
@@ -124,12 +137,12 @@ static int run_upgrade(const void *parsed, char *const args[], struct progress *
 		.allow_incompatible = o->allow_incompatible,
 		.allow_running_vms = o->allow_running_vms,
 		.retry_failed = o->retry_failed,
+		.plugins = plugins,
+		.drop_plugins = o->drop_plugins,
+		.drop_plugin = plugin_site_drop,
 	};
 	autoupgradeplan plan = {0};
-	int r = check_options(o, e);
 
-	if (r != 0)
-		return r;
 	r = upgrade_run(&spec, &plan, p, e);
 	if (o->json)
 		say_json(o, &plan, r, e);
@@ -186,7 +199,16 @@ static int run_activate(
 	const struct activate_options *o = parsed;
 	automergereport report = {0};
 	autofree char *layer = NULL;
-	int r = upgrade_activate(o->allow_running_vms, &report, &layer, p, e);
+	autostrv plugins = {0};
+	int r = plugin_site_added(&plugins, e);
+
+	if (r == 0 && plugins.count > 0)
+		r = err_set(e, EPERM,
+			"plugin '%s' was added on this node and is not carried over: 'nodectl plugin "
+			"remove %s' first",
+			plugins.items[0], plugins.items[0]);
+	if (r == 0)
+		r = upgrade_activate(o->allow_running_vms, &report, &layer, p, e);
 
 	if (o->json) {
 		json_t *out = restart_json("trial", layer, r, e);

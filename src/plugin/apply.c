@@ -63,51 +63,19 @@ static const char *owner_of(const struct application *a, size_t index, const cha
 	for (size_t i = 0; i < index; i++)
 		if (is_in(&a->written[i], path))
 			return a->plugins.items[i].plugin.manifest.name;
-	for (size_t i = 0; i < a->records.count; i++) {
-		const struct files_entry *en = files_find(a->records.items[i].files, path);
-
-		if (en && !S_ISDIR(en->mode))
-			return a->records.items[i].manifest.name;
-	}
-	return NULL;
-}
-
-/* Each plugin with a user of its own adds lines there. */
-static bool is_of_accounts(const char *path)
-{
-	static const char *const files[] = {
-		"etc/passwd", "etc/group", "etc/shadow", "etc/gshadow", "etc/subuid", "etc/subgid"};
-
-	for (size_t i = 0; i < ARRAY_LEN(files); i++)
-		if (str_eq(path, files[i]))
-			return true;
-	return false;
+	return plugin_records_owner(&a->records, path);
 }
 
 static int check_change(
 	const struct application *a, size_t index, const struct change *c, struct err *e)
 {
-	static const char *const verbs[] = {[CHANGE_ADDED] = "writes",
-		[CHANGE_CHANGED] = "changes",
-		[CHANGE_REMOVED] = "removes"};
-	const struct candidate *x = &a->plugins.items[index];
-	const char *name = x->plugin.manifest.name, *path = c->en->path;
-	autofree char *safe = str_printable(path);
-
-	if (!plugin_policy_allows(x->policy, c->en, c->kind == CHANGE_ADDED))
-		return err_set(e, EACCES, "plugin '%s' %s '/%s', which it does not declare", name,
-			verbs[c->kind], safe);
+	const char *path = c->en->path;
 	const char *owner = plugin_path_is_common(path) || S_ISDIR(c->en->mode) ||
-			(c->kind == CHANGE_CHANGED && is_of_accounts(path))
+			(c->kind == CHANGE_CHANGED && plugin_path_is_of_accounts(path))
 		? NULL
 		: owner_of(a, index, path);
-	/* The rules of the firewall and the kernel's arguments are everybody's. */
-	if (owner && plugin_policy_declares(x->policy, path))
-		return err_set(
-			e, ENOTUNIQ, "plugins '%s' and '%s' both write '/%s'", owner, name, safe);
-	if (S_ISCHR(c->en->mode) || S_ISBLK(c->en->mode))
-		return err_set(e, EACCES, "plugin '%s' makes a device of '/%s'", name, safe);
-	return 0;
+
+	return plugin_policy_check(a->plugins.items[index].policy, c, owner, e);
 }
 
 static void note_written(struct strv *written, const struct changes *c)

@@ -41,10 +41,14 @@ struct candidates_place {
 	const struct manifest *image;
 	struct tree *tree; /* of the image */
 	const struct plugin_records *records;
-	const char *work; /* folder for what libsolv reads */
+	const char *work;  /* folder for what libsolv reads */
+	const char *where; /* how to say where records are; NULL: "in the image" */
 };
 
 /* Fills policy and install.  -EINVAL: a plugin does not fit.  -ENOTUNIQ, -EEXIST: a conflict.
  * -EACCES: a package writes what is not declared. */
 int candidates_check(struct candidates *c, const struct candidates_place *place, struct err *e)
+	MUST_CHECK;
+/* The same without libsolv: all its packages that are not there; dpkg finds what they lack. */
+int candidates_check_all(struct candidates *c, const struct candidates_place *place, struct err *e)
 	MUST_CHECK;

@@ -46,8 +46,8 @@ static void begin(const struct plugin_place *place, const struct chroot *root, s
 	cmd_env(c, "INITRD=No");
 }
 
-int plugin_install_debs(const struct plugin_place *place, const char *folder,
-	const struct strv *files, struct err *e)
+static int run_dpkg(const struct plugin_place *place, const char *action, const char *folder,
+	const struct strv *what, struct err *e)
 {
 	autoptr(chroot) root = NULL;
 	struct dpkg_said said = {0};
@@ -57,9 +57,9 @@ int plugin_install_debs(const struct plugin_place *place, const char *folder,
 	if (r < 0)
 		return r;
 	begin(place, root, &c);
-	cmd_add(&c, "dpkg", "--force-unsafe-io", "--install", "--", NULL);
-	for (size_t i = 0; i < files->count; i++)
-		cmd_addf(&c, "%s/%s", folder, files->items[i]);
+	cmd_add(&c, "dpkg", "--force-unsafe-io", action, "--", NULL);
+	for (size_t i = 0; i < what->count; i++)
+		cmd_addf(&c, "%s%s%s", folder, *folder ? "/" : "", what->items[i]);
 	r = cmd_run(&c, e);
 	if (r == -EPROTO && said.line[0]) {
 		autofree char *safe = str_printable(said.line);
@@ -67,6 +67,17 @@ int plugin_install_debs(const struct plugin_place *place, const char *folder,
 		return err_set(e, EPROTO, "dpkg: %s", safe);
 	}
 	return r;
+}
+
+int plugin_install_debs(const struct plugin_place *place, const char *folder,
+	const struct strv *files, struct err *e)
+{
+	return run_dpkg(place, "--install", folder, files, e);
+}
+
+int plugin_remove_debs(const struct plugin_place *place, const struct strv *names, struct err *e)
+{
+	return run_dpkg(place, "--purge", "", names, e);
 }
 
 static int stage(const struct candidate *x, const struct plugin_place *place,
@@ -207,11 +218,11 @@ int plugin_install(const struct candidate *x, const struct plugin_place *place, 
 		r = enable_services(x, place, e);
 	if (r == 0)
 		r = open_ports(x, place, e);
-	if (r == 0)
+	if (r == 0 && !place->on_node)
 		r = set_arguments(x, place, e);
 	if (r == 0)
 		r = scripts_run(x->plugin.recipe->doc, KS_POST, &env, NULL, e);
-	if (r == 0)
+	if (r == 0 && !place->on_node)
 		r = scrub_tree(place->root_fd, e);
 	return r < 0 ? err_wrap(e, r, "plugin '%s'", x->plugin.manifest.name) : 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "plugin/policy.h"
 
+#include <errno.h>
 #include <fnmatch.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -198,4 +199,36 @@ bool plugin_policy_allows(const struct plugin_policy *p, const struct tree_entry
 		allows(p, en, en->path + strlen(factory) - strlen("var/"), is_new))
 		return true;
 	return allows(p, en, en->path, is_new);
+}
+
+bool plugin_path_is_of_accounts(const char *path)
+{
+	static const char *const files[] = {
+		"etc/passwd", "etc/group", "etc/shadow", "etc/gshadow", "etc/subuid", "etc/subgid"};
+
+	for (size_t i = 0; i < ARRAY_LEN(files); i++)
+		if (str_eq(path, files[i]))
+			return true;
+	return false;
+}
+
+int plugin_policy_check(
+	const struct plugin_policy *p, const struct change *c, const char *owner, struct err *e)
+{
+	static const char *const verbs[] = {[CHANGE_ADDED] = "writes",
+		[CHANGE_CHANGED] = "changes",
+		[CHANGE_REMOVED] = "removes"};
+	const char *name = p->m->name, *path = c->en->path;
+	autofree char *safe = str_printable(path);
+
+	if (!plugin_policy_allows(p, c->en, c->kind == CHANGE_ADDED))
+		return err_set(e, EACCES, "plugin '%s' %s '/%s', which it does not declare", name,
+			verbs[c->kind], safe);
+	/* The rules of the firewall and the kernel's arguments are everybody's. */
+	if (owner && plugin_policy_declares(p, path))
+		return err_set(
+			e, ENOTUNIQ, "plugins '%s' and '%s' both write '/%s'", owner, name, safe);
+	if (S_ISCHR(c->en->mode) || S_ISBLK(c->en->mode))
+		return err_set(e, EACCES, "plugin '%s' makes a device of '/%s'", name, safe);
+	return 0;
 }

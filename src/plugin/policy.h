@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/tree.h"
+#include "plugin/changes.h"
 #include "plugin/manifest.h"
 
 /*
@@ -33,5 +34,13 @@ bool plugin_policy_declares(const struct plugin_policy *p, const char *path);
  * package database, links that enable declared units.
  */
 bool plugin_policy_allows(const struct plugin_policy *p, const struct tree_entry *en, bool is_new);
+/*
+ * Whether the plugin may make this change.  owner: the plugin that the file is of already, or NULL.
+ * -EACCES: it is not declared, or a device; -ENOTUNIQ: it is the other plugin's.
+ */
+int plugin_policy_check(const struct plugin_policy *p, const struct change *c, const char *owner,
+	struct err *e) MUST_CHECK;
+/* Each plugin with a user of its own adds lines there. */
+bool plugin_path_is_of_accounts(const char *path);
 /* What every plugin changes: the package database and what is made anew from all there is. */
 bool plugin_path_is_common(const char *path);

@@ -38,6 +38,17 @@ const struct plugin_record *plugin_records_find(const struct plugin_records *r, 
 	return NULL;
 }
 
+const char *plugin_records_owner(const struct plugin_records *r, const char *path)
+{
+	for (size_t i = 0; i < r->count; i++) {
+		const struct files_entry *en = files_find(r->items[i].files, path);
+
+		if (en && !S_ISDIR(en->mode))
+			return r->items[i].manifest.name;
+	}
+	return NULL;
+}
+
 static int take_removed(const json_t *a, struct plugin_record *out, struct err *e)
 {
 	if (!json_is_array(a))
@@ -148,28 +159,22 @@ static json_t *list_removed(const struct changes *c)
 	return a;
 }
 
-static int write_list(int root_fd, const char *tree_path, const char *path, const struct changes *c,
-	int64_t source_date, struct err *e)
+static int write_list(
+	int root_fd, struct tree *t, const char *path, const struct changes *c, struct err *e)
 {
-	autoptr(tree) t = NULL;
 	autoptr(files) files = NULL;
 	size_t len;
-	int r = tree_scan(tree_path, &t, e);
 
-	if (r < 0)
-		return r;
 	tree_keep(t, is_written, c);
-	tree_clamp_times(t, source_date);
-	r = files_compute(t, &files, NULL, e);
+	int r = files_compute(t, &files, NULL, e);
 	if (r < 0)
 		return r;
 	autofree char *text = files_format(files, &len);
 	return intree_write(root_fd, path, text, 0644, e);
 }
 
-int plugin_record_write(int root_fd, const char *tree_path, const struct plugin_manifest *m,
-	const uint8_t sha256[SHA256_BYTES], const struct changes *c, int64_t source_date,
-	struct err *e)
+int plugin_record_write_of(int root_fd, struct tree *t, const struct plugin_manifest *m,
+	const uint8_t sha256[SHA256_BYTES], const struct changes *c, struct err *e)
 {
 	autofree char *json_path = xasprintf("/" PLUGIN_RECORDS "/%s" JSON_SUFFIX, m->name);
 	autofree char *list_path = xasprintf("/" PLUGIN_RECORDS "/%s" LIST_SUFFIX, m->name);
@@ -183,5 +188,19 @@ int plugin_record_write(int root_fd, const char *tree_path, const struct plugin_
 	json_decref(o);
 	int r = intree_write(root_fd, json_path, text, 0644, e);
 
-	return r == 0 ? write_list(root_fd, tree_path, list_path, c, source_date, e) : r;
+	return r == 0 ? write_list(root_fd, t, list_path, c, e) : r;
+}
+
+int plugin_record_write(int root_fd, const char *tree_path, const struct plugin_manifest *m,
+	const uint8_t sha256[SHA256_BYTES], const struct changes *c, int64_t source_date,
+	struct err *e)
+{
+	autoptr(tree) t = NULL;
+	int r = tree_scan(tree_path, &t, e);
+
+	if (r < 0)
+		return r;
+	/* What is written next is of the record itself, and not in the list. */
+	tree_clamp_times(t, source_date);
+	return plugin_record_write_of(root_fd, t, m, sha256, c, e);
 }

@@ -34,7 +34,13 @@ void plugin_records_fini(struct plugin_records *r);
 int plugin_records_read(struct tree *t, struct plugin_records *out, struct err *e) MUST_CHECK;
 const struct plugin_record *plugin_records_find(const struct plugin_records *r, const char *name);
 
+/* The plugin that a file is of, no folder; or NULL. */
+const char *plugin_records_owner(const struct plugin_records *r, const char *path);
+
 /* Into the tree at root_fd; files and removed are those of changes that are no common ones. */
 int plugin_record_write(int root_fd, const char *tree_path, const struct plugin_manifest *m,
 	const uint8_t sha256[SHA256_BYTES], const struct changes *c, int64_t source_date,
 	struct err *e) MUST_CHECK;
+/* The same of what t has, which has been read already; what is not of the record is taken out of it. */
+int plugin_record_write_of(int root_fd, struct tree *t, const struct plugin_manifest *m,
+	const uint8_t sha256[SHA256_BYTES], const struct changes *c, struct err *e) MUST_CHECK;

@@ -19,6 +19,7 @@ void upgrade_plan_fini(struct upgrade_plan *u)
 		free(owned[i]);
 	package_changes_fini(&u->packages);
 	strv_fini(&u->lost_packages);
+	strv_fini(&u->dropped_plugins);
 	merge_report_fini(&u->merge);
 	strv_fini(&u->problems);
 	*u = (struct upgrade_plan){0};
@@ -67,6 +68,15 @@ static void text_packages(struct strbuf *b, const struct upgrade_plan *u)
 	}
 }
 
+static void text_plugins(struct strbuf *b, const struct upgrade_plan *u)
+{
+	for (size_t i = 0; i < u->dropped_plugins.count; i++) {
+		if (i == 0)
+			text_line(b, "Plugins that are removed from this node:");
+		text_line(b, "  %s", u->dropped_plugins.items[i]);
+	}
+}
+
 static void text_merge(struct strbuf *b, const struct upgrade_plan *u)
 {
 	autofree char *lines = merge_report_text(&u->merge);
@@ -111,6 +121,7 @@ char *upgrade_plan_text(const struct upgrade_plan *u)
 	if (u->var_needed_bytes > 0)
 		text_room(&b, "/var", u->var_needed_bytes, u->var_free_bytes);
 	text_packages(&b, u);
+	text_plugins(&b, u);
 	text_merge(&b, u);
 	text_problems(&b, u);
 	return strbuf_take(&b);
@@ -171,6 +182,7 @@ json_t *upgrade_plan_json(const struct upgrade_plan *u)
 	json_object_set_new(out, "var", room_json(u->var_needed_bytes, u->var_free_bytes));
 	json_object_set_new(out, "packages", packages_json(&u->packages));
 	json_object_set_new(out, "lost_packages", list_json(&u->lost_packages));
+	json_object_set_new(out, "dropped_plugins", list_json(&u->dropped_plugins));
 	json_object_set_new(out, "changes", merge_report_json(&u->merge));
 	json_object_set_new(out, "problems", list_json(&u->problems));
 	return out;

@@ -60,6 +60,7 @@ static void name_all(struct upgrade_run *u)
 	plan->image_bytes = m->rootfs.size_bytes;
 	if (u->before.to)
 		plan->replaces = xstrdup(u->before.to);
+	strv_add_all(&plan->dropped_plugins, &u->spec->drop_plugins);
 }
 
 static int read_old(struct upgrade_run *u, uint8_t old_hash[SHA256_BYTES], struct err *e)

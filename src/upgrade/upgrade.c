@@ -162,6 +162,20 @@ static void tidy(struct upgrade_run *u)
 	liveimg_drop_download(&u->image);
 }
 
+/* The running layer is without them from here on, whatever comes of the upgrade. */
+static int drop_plugins(struct upgrade_run *u, struct err *e)
+{
+	const struct strv *names = &u->spec->drop_plugins;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < names->count; i++) {
+		r = u->spec->drop_plugin(u->spec->drop_ctx, names->items[i], e);
+		if (r == 0)
+			log_warning("plugin '%s' was removed from this node", names->items[i]);
+	}
+	return r;
+}
+
 static int carry_out(struct upgrade_run *u, struct err *e)
 {
 	const struct upgrade_plan *plan = u->plan;
@@ -176,6 +190,8 @@ static int carry_out(struct upgrade_run *u, struct err *e)
 	};
 	int r = hooks_run(&event, e);
 
+	if (r == 0)
+		r = drop_plugins(u, e);
 	if (r == 0)
 		r = drop_staged(&u->site, plan->base_is_there ? plan->base : NULL, e);
 	if (r < 0)

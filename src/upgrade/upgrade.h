@@ -17,6 +17,10 @@ struct upgrade_spec {
 	struct liveimg_from from; /* folder and signature are seen to */
 	bool plan_only, stage, yes;
 	bool allow_downgrade, allow_other_name, allow_incompatible, allow_running_vms, retry_failed;
+	/* Plugins that were added on the running node, and those of them that may go. */
+	struct strv plugins, drop_plugins;
+	int (*drop_plugin)(void *ctx, const char *name, struct err *e);
+	void *drop_ctx;
 };
 
 /* Of a package; NULL: not there. */
@@ -47,6 +51,7 @@ struct upgrade_plan {
 	uint64_t seconds;                          /* on a slow machine; 0: not known */
 	struct package_changes packages;           /* from image to image */
 	struct strv lost_packages;                 /* added on this node, not in the new image */
+	struct strv dropped_plugins;               /* added on this node; they go */
 	struct merge_report merge;
 	struct strv
 		problems; /* why it was refused; otherwise what would be in the way of its boot */

@@ -28,8 +28,8 @@ scripts/build-deb "$work/one" >"$work/out"
 
 # nodectl is in every image, of Debian 13 also when it was built on Debian 12.
 needs=$(dpkg-deb -f "$work"/one/nodectl_*.deb Depends | sed 's/ *([^)]*)//g')
-known='libblkid1, libc6, libcom-err2, libcrypt1, libcryptsetup12, libcurl4, libext2fs2, libfdisk1,
-libjansson4, libmount1, libsquashfs1, libssl3, libzstd1'
+known='libarchive13, libblkid1, libc6, libcom-err2, libcrypt1, libcryptsetup12, libcurl4, libext2fs2,
+libfdisk1, libjansson4, libmount1, libsquashfs1, libssl3, libzstd1'
 [ "$needs" = "$(echo "$known" | tr '\n' ' ' | sed 's/ $//')" ] || {
 	echo "nodectl depends on: $needs"
 	exit 1

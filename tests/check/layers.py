@@ -22,13 +22,14 @@ ALLOWED = {
     "image": MIDDLE | {"boot"},
     "media": MIDDLE | {"image", "boot"},
     "plugin": MIDDLE | {"image"},
+    "hotadd": MIDDLE | {"image", "plugin"},
     "liveimg": MIDDLE | {"image", "storage"},
     "upgrade": MIDDLE | {"image", "storage", "boot", "node", "liveimg"},
     "install": MIDDLE | {"image", "storage", "boot", "liveimg", "upgrade"},
     "vm": MIDDLE | {"image", "media"},
     "certify": MIDDLE | {"image", "media", "vm", "plugin"},
     "cli": MIDDLE | {"image", "media", "boot", "vm", "plugin", "certify"},
-    "nodectl": MIDDLE | {"image", "storage", "boot", "install", "node", "liveimg", "upgrade"},
+    "nodectl": MIDDLE | {"image", "storage", "boot", "install", "node", "liveimg", "upgrade", "plugin", "hotadd"},
 }
 
 src = pathlib.Path(sys.argv[1])

@@ -23,6 +23,7 @@ NODECTL_PAGES = dict.fromkeys(
 )
 NODECTL_PAGES["diff"] = "nodectl-diff"
 NODECTL_PAGES["verify"] = "nodectl-verify"
+NODECTL_PAGES["plugin"] = "nodectl-plugin"
 NODECTL_PAGES |= dict.fromkeys(["recover", "gc", "history"], "nodectl-recover")
 NODECTL_PAGES |= dict.fromkeys(
     ["upgrade", "activate", "rollback", "factory-reset"], "nodectl-upgrade"

@@ -306,6 +306,26 @@ static void rooms_are_judged_with_numbers(void **state)
 	check_end(&c);
 }
 
+static void plugins_of_the_node_are_in_the_way(void **state)
+{
+	struct check_scene c;
+
+	(void)state;
+	check_begin(&c);
+	c.site.running = true;
+	strv_add(&c.spec.plugins, "tools");
+	assert_problem(&c,
+		"plugin 'tools' was added on this node and is not carried over: "
+		"--drop-plugin=tools removes it");
+	strv_add(&c.spec.drop_plugins, "tools");
+	assert_fine(&c);
+	strv_add(&c.spec.drop_plugins, "other");
+	assert_problem(&c, "there is no plugin 'other' that was added on this node");
+	strv_fini(&c.spec.plugins);
+	strv_fini(&c.spec.drop_plugins);
+	check_end(&c);
+}
+
 static void all_problems_are_told_at_once(void **state)
 {
 	char why[] = "no\033[2J address";
@@ -705,6 +725,7 @@ int main(void)
 		cmocka_unit_test(versions_and_names_are_judged),
 		cmocka_unit_test(the_image_says_what_it_can_replace),
 		cmocka_unit_test(rooms_are_judged_with_numbers),
+		cmocka_unit_test(plugins_of_the_node_are_in_the_way),
 		cmocka_unit_test(all_problems_are_told_at_once),
 		cmocka_unit_test(reasons_are_a_part_of_the_error),
 		cmocka_unit_test(machines_are_those_that_run),

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nodectl/plugin-site.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "upgrade/site-lock.h"
+#include "upgrade/site.h"
+
+#define SYSTEMD_FOLDER     "/run/systemd/system" /* sd_booted(3) */
+#define CMD_LINE_MAX_BYTES (64 * KIB)
+
+void plugin_site_fini(struct plugin_site *s)
+{
+	node_state_fini(&s->state);
+	if (s->site.root_fd >= 0)
+		close(s->site.root_fd);
+	if (s->lock_fd >= 0)
+		site_unlock(s->lock_fd);
+	*s = (struct plugin_site)PLUGIN_SITE_NONE;
+}
+
+static bool is_this_machine(const char *root)
+{
+	return str_eq(root, "/");
+}
+
+static int open_folder(const char *root, struct plugin_site *s, struct err *e)
+{
+	s->site.root = root;
+	s->site.root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	s->site.live = is_this_machine(root) && file_exists(SYSTEMD_FOLDER);
+	return s->site.root_fd < 0 ? err_errno(e, "'%s'", root) : 0;
+}
+
+static int open_root(const char *root, struct plugin_site *s, struct err *e)
+{
+	int r = open_folder(root, s, e);
+
+	return r < 0 ? r : node_state_gather(s->site.root_fd, NODE_LOOK_FILES, &s->state, e);
+}
+
+static int lock(const char *root, struct plugin_site *s, struct err *e)
+{
+	autofree char *path = xasprintf("%s" SITE_LOCK_PATH, is_this_machine(root) ? "" : root);
+
+	s->lock_fd = site_lock(path, e);
+	return MIN(s->lock_fd, 0);
+}
+
+static int recover(struct plugin_site *s, struct err *e)
+{
+	autofree char *what = NULL;
+	int r = hotadd_recover(&s->site, &what, e);
+
+	if (r > 0)
+		log_warning("taken back: %s, which was cut off", what);
+	return MIN(r, 0);
+}
+
+static int open_all(const char *root, bool look, struct plugin_site *s, struct err *e)
+{
+	struct err own = {0};
+	int r;
+
+	if (!look && geteuid() != 0)
+		return err_set(e, EPERM, "this needs root");
+	r = open_root(root, s, e);
+	if (r < 0 || geteuid() != 0)
+		return r;
+	r = lock(root, s, &own);
+	if (r == -EBUSY && look)
+		return 0;
+	return r < 0 ? err_set(e, -r, "%s", own.msg) : recover(s, e);
+}
+
+int plugin_site_open(const char *root, bool look, struct plugin_site *out, struct err *e)
+{
+	autopluginsite s = PLUGIN_SITE_NONE;
+	int r = open_all(root, look, &s, e);
+
+	if (r < 0)
+		return r;
+	*out = s;
+	s = (struct plugin_site)PLUGIN_SITE_NONE;
+	return 0;
+}
+
+int plugin_site_added(struct strv *out, struct err *e)
+{
+	autopluginsite s = PLUGIN_SITE_NONE;
+	autofree char *text = NULL;
+
+	/* Who is not root is told so by what comes next. */
+	if (geteuid() != 0 || file_read("/proc/cmdline", CMD_LINE_MAX_BYTES, &text, NULL, NULL) < 0)
+		return 0;
+	autofree char *layer = node_kernel_param(text, BOOT_LAYER_PARAM);
+	if (!layer)
+		return 0;
+	int r = open_folder("/", &s, e);
+	if (r == 0)
+		r = lock("/", &s, e);
+	if (r == 0)
+		r = recover(&s, e);
+	return r == 0 ? hotadd_added(s.site.root_fd, out, e) : r;
+}
+
+int plugin_site_drop(UNUSED void *ctx, const char *name, struct err *e)
+{
+	autopluginsite s = PLUGIN_SITE_NONE;
+	autohotaddplan plan = {0};
+	int r = open_folder("/", &s, e);
+
+	return r < 0 ? r : hotadd_remove(&s.site, name, false, &plan, NULL, e);
+}

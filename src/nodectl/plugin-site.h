@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The node whose plugins are changed or looked at. */
+#pragma once
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "hotadd/hotadd.h"
+#include "node/state.h"
+
+struct plugin_site {
+	struct hotadd_site site;
+	struct node_state state;
+	int lock_fd;
+};
+
+#define PLUGIN_SITE_NONE                                                                           \
+	{                                                                                          \
+		.site = {.root_fd = -1}, .lock_fd = -1                                             \
+	}
+
+/*
+ * With the lock, and after taking back what was cut off; needs root.  look: without the lock, when
+ * somebody else has it or we are not root.
+ */
+int plugin_site_open(const char *root, bool look, struct plugin_site *out, struct err *e)
+	MUST_CHECK;
+void plugin_site_fini(struct plugin_site *s);
+#define autopluginsite auto_with(plugin_site_fini) struct plugin_site
+
+/* Of this machine: the plugins that were added; none on a live system and on what is no node. */
+int plugin_site_added(struct strv *out, struct err *e) MUST_CHECK;
+/* Remove one from this machine, for who has the lock. */
+int plugin_site_drop(void *ctx, const char *name, struct err *e) MUST_CHECK;

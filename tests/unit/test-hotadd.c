@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Changes of a copy that are brought over to a folder with a system in it: all of them or none, at
+ * whatever step it ends; with fakes for systemctl and nft.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+
+#include "base/cmd.h"
+#include "folder.h"
+#include "hotadd/run.h"
+#include "sys/chroot.h"
+
+/* The system: $root. */
+static const char base_script[] =
+	"umask 022; mkdir -p root/usr/lib/bedplate root/etc/systemd/system root/etc/old root/run root/tmp root/var/lib\n"
+	"cd root; echo one >etc/one; echo two >etc/two; ln etc/two etc/two-again\n"
+	"ln -s one etc/link; echo x >etc/old/file; mkdir etc/old/deep; echo y >etc/old/deep/file\n"
+	"mkfifo var/lib/pipe; echo rules >etc/nftables.conf; chmod 4755 etc/one; chown 3:4 etc/two\n"
+	"echo user >etc/passwd; touch -d @1000000000 etc/one etc/two etc/old etc\n"
+	"setfattr -n user.mark -v 1 etc/one 2>/dev/null || :\n";
+
+/* What is done to its copy: every kind of change. */
+static const char change_script[] =
+	"umask 022; rm etc/one; ln -s two etc/one\n"          /* a file that becomes a link */
+	"rm etc/link; mkdir etc/link; echo in >etc/link/in\n" /* a link that becomes a folder */
+	"rm -r etc/old; echo flat >etc/old\n"                 /* a folder that becomes a file */
+	"echo three >>etc/two; chmod 700 var/lib; rm var/lib/pipe\n"
+	"mkdir -p opt/a/b; echo new >opt/a/b/new; ln opt/a/b/new opt/a/second; mkfifo opt/a/pipe\n"
+	"rm etc/nftables.conf; echo 'more rules' >etc/nftables.conf; echo plugin >>etc/passwd\n"
+	"echo unit >etc/systemd/system/x.service; chmod 2711 opt/a; chown 5:6 opt/a/b/new\n"
+	"mkdir -p tmp var/log; echo rubbish >tmp/rubbish; echo log >var/log/log\n";
+
+static const char list_script[] =
+	"cd root; find . -path ./run -prune -o -printf '%p %y %m %U:%G %n %l ' \\( -path ./usr/lib/bedplate "
+	"-printf '\\n' -o -type l -printf '\\n' -o -type d -printf '%T@\\n' -o -printf '%s %T@\\n' \\) | sort\n"
+	"find . -type f ! -path './run/*' -exec sha256sum {} + | sort -k 2; getfattr -d etc/one 2>/dev/null || :\n";
+
+/* Without times and links of folders, and without our own notes. */
+static const char content_script[] =
+	"find . ! -path './usr/*' ! -path './run*' ! -path './tmp*' ! -path './var/log*' ! -path . "
+	"-printf '%p %y %m %U:%G %l\\n' | sort; find etc opt -type f -exec sha256sum {} + | sort -k 2\n";
+
+static char *sh(const char *cwd, const char *script)
+{
+	autocmd c = {.cwd = cwd};
+	struct err e = {0};
+	char *out = NULL;
+
+	cmd_add(&c, "sh", "-euc", script, NULL);
+	assert_ok(cmd_output(&c, &out, &e), e);
+	return out;
+}
+
+static void run_sh(const char *cwd, const char *script)
+{
+	free(sh(cwd, script));
+}
+
+struct scene {
+	char *root;
+	int root_fd;
+	struct hotadd_site site;
+	struct hotadd_plan plan;
+	struct plugin_manifest manifest;
+	struct plugin_policy *policy;
+	struct run run;
+};
+
+static unsigned steps_left; /* until this process ends; 0: it does not */
+
+static void count_step(void *ctx)
+{
+	(void)ctx;
+	if (steps_left > 0 && --steps_left == 0)
+		_exit(9);
+}
+
+/* A system anew, and a copy in which everything was done. */
+static void begin(struct scene *s)
+{
+	struct err e = {0};
+
+	*s = (struct scene){.root = xasprintf("%s/root", folder)};
+	assert_ok(file_remove_tree(s->root, &e), e);
+	run_sh(folder, base_script);
+	s->root_fd = open(s->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(s->root_fd >= 0);
+	s->site = (struct hotadd_site){
+		.root = s->root, .root_fd = s->root_fd, .live = true, .step = count_step};
+	s->plan = (struct hotadd_plan){.name = xstrdup("test"), .version = xstrdup("1.0")};
+	strv_add(&s->plan.services, "x.service");
+	s->manifest.name = xstrdup("test");
+	strv_add(&s->manifest.writes, "/etc/");
+	strv_add(&s->manifest.writes, "/opt/");
+	strv_add(&s->manifest.writes, "/var/lib/");
+	s->run = (struct run){.site = &s->site, .plan = &s->plan, .stage = STAGE_NONE};
+	assert_ok(run_begin(&s->run, &e), e);
+	assert_ok(run_view(&s->run, &s->manifest, &e), e);
+	view_end(&s->run.view);
+	s->run.policy = s->policy = plugin_policy_new(&s->manifest, s->run.view.tree);
+	assert_ok(stage_open(s->root_fd, s->root, &s->run.stage, &e), e);
+}
+
+static void end(struct scene *s)
+{
+	run_fini(&s->run);
+	plugin_policy_free(s->policy);
+	plugin_manifest_fini(&s->manifest);
+	hotadd_plan_fini(&s->plan);
+	close(s->root_fd);
+	free(s->root);
+}
+
+static void change_copy(struct scene *s, const char *script)
+{
+	struct err e = {0};
+
+	run_sh(s->run.stage.tree, script);
+	assert_ok(run_judge(&s->run, &e), e);
+}
+
+/* Fakes: what they were asked is in called; systemctl fails with the word in fail. */
+static void make_fakes(void)
+{
+	autofree char *path = NULL;
+
+	run_sh(folder,
+		"mkdir bin; for name in systemctl nft; do\n"
+		"printf '#!/bin/sh\\necho \"${0##*/} $*\" >>%s/called\\n' \"$PWD\" >bin/$name\n"
+		"printf 'case \" $* \" in *\" start \"*) [ ! -e %s/hook ] || sh %s/hook;; esac\\n' \"$PWD\" \"$PWD\" >>bin/$name\n"
+		"printf 'case \" $* \" in *\" $(cat %s/fail) \"*) echo wrong >&2; exit 1;; esac\\n' \"$PWD\" >>bin/$name\n"
+		"chmod 755 bin/$name; done; echo none >fail; : >called");
+	path = xasprintf("%s/bin:%s", folder, getenv("PATH"));
+	assert_int_equal(setenv("PATH", path, 1), 0);
+}
+
+static void every_kind_of_change_comes_over(void **state)
+{
+	struct scene s;
+	autostrv none = {0};
+	struct err e = {0};
+
+	if (geteuid() != 0)
+		skip();
+	(void)state;
+	begin(&s);
+	change_copy(&s, change_script);
+	autofree char *want = sh(s.run.stage.tree, content_script);
+	assert_ok(run_carry_out(&s.run, &none, &e), e);
+	autofree char *got = sh(s.root, content_script);
+	assert_string_equal(got, want);
+	run_sh(s.root,
+		"[ ! -e tmp/rubbish ]; [ ! -e var/log/log ]; [ -d var/log ]\n"
+		"[ opt/a/second -ef opt/a/b/new ]; [ -e usr/lib/bedplate/plugins/test.before ]\n"
+		"[ ! -e usr/lib/bedplate/plugins/.undo ]");
+	autofree char *called = sh(folder, "cat called; : >called");
+	assert_string_equal(called,
+		"systemctl --quiet daemon-reload\nnft --file /etc/nftables.conf\n"
+		"systemctl --quiet start -- x.service\n");
+	end(&s);
+}
+
+static void a_service_that_fails_takes_all_back(void **state)
+{
+	struct scene s;
+	autostrv none = {0};
+	struct err e = {0};
+
+	if (geteuid() != 0)
+		skip();
+	(void)state;
+	begin(&s);
+	change_copy(&s, change_script);
+	autofree char *before = sh(folder, list_script);
+	/* What it has made before it failed is its state. */
+	run_sh(folder,
+		"echo start >fail; : >called; echo \"mkdir -p $PWD/root/srv/state/deep\" >hook");
+	strv_add(&s.manifest.state, "/srv/state/");
+	s.run.manifest = &s.manifest;
+
+	assert_int_equal(run_carry_out(&s.run, &none, &e), -EPROTO);
+	assert_string_equal(e.msg, "systemctl: exit status 1: wrong");
+	autofree char *after = sh(folder, list_script);
+	assert_string_equal(after, before);
+	autofree char *called = sh(folder, "echo none >fail; rm hook; cat called; : >called");
+	assert_string_equal(called,
+		"systemctl --quiet daemon-reload\nnft --file /etc/nftables.conf\n"
+		"systemctl --quiet start -- x.service\nsystemctl --quiet stop -- x.service\n"
+		"systemctl --quiet daemon-reload\nnft --file /etc/nftables.conf\n");
+	end(&s);
+}
+
+/* 1: the process ended in step n; 0: it came to its end. */
+static int die_at(struct scene *s, unsigned n)
+{
+	pid_t pid = fork();
+	autostrv none = {0};
+	int status = 0;
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct err e = {0};
+
+		steps_left = n;
+		_exit(run_carry_out(&s->run, &none, &e) == 0 ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_not_equal(WEXITSTATUS(status), 1);
+	return WEXITSTATUS(status) == 9;
+}
+
+static void at_every_step_it_is_all_or_nothing(void **state)
+{
+	bool died = true;
+
+	if (geteuid() != 0)
+		skip();
+	(void)state;
+	for (unsigned n = 1; died; n++) {
+		autofree char *what = NULL;
+		struct scene s;
+		struct err e = {0};
+
+		assert_true(n < 500);
+		begin(&s);
+		change_copy(&s, change_script);
+		autofree char *before = sh(folder, list_script);
+		died = die_at(&s, n);
+		autofree char *between = sh(folder, list_script);
+		int r = hotadd_recover(&s.site, &what, &e);
+		assert_true(r >= 0);
+		autofree char *after = sh(folder, list_script);
+		/* After its last step it is complete, and stays. */
+		if (r > 0) {
+			assert_string_equal(what, "adding plugin 'test'");
+			assert_string_equal(after, before);
+		} else {
+			assert_string_equal(after, between);
+			assert_true(died ? hotadd_is_added(s.root_fd, "test") : true);
+		}
+		if (!died) {
+			assert_int_equal(r, 0);
+			assert_true(n > 30);
+		}
+		end(&s);
+	}
+	run_sh(folder, ": >called");
+}
+
+/* A recovery that is cut off itself is begun anew. */
+static void taking_back_can_be_repeated(void **state)
+{
+	struct scene s;
+	struct err e = {0};
+	autoundolist u = {0};
+	autofree char *what = NULL;
+
+	if (geteuid() != 0)
+		skip();
+	(void)state;
+	begin(&s);
+	change_copy(&s, change_script);
+	assert_int_equal(die_at(&s, 25), 1);
+	run_sh(folder, "rm -rf saved; cp -a root/usr/lib/bedplate/plugins saved");
+	assert_int_equal(transaction_pending(s.root_fd, &u, &e), 1);
+	assert_ok(transaction_undo(s.root_fd, &u, &e), e);
+	/* As if it had ended before its own end: half of what it did is undone by hand. */
+	run_sh(folder,
+		"rm root/etc/two root/etc/nftables.conf; rm -r root/etc/old\n"
+		"cp -a saved root/usr/lib/bedplate/plugins; echo half >root/etc/.bedplate-plugin.new");
+	assert_int_equal(hotadd_recover(&s.site, &what, &e), 1);
+	autofree char *two = sh(folder,
+		"cat root/etc/two root/etc/nftables.conf root/etc/old/deep/file; "
+		"[ ! -e root/etc/.bedplate-plugin.new ]; [ ! -e root/opt ]; ls root/usr/lib/bedplate");
+	assert_string_equal(two, "two\nrules\ny\n");
+	end(&s);
+}
+
+static void what_others_change_meanwhile_is_no_ones_loss(void **state)
+{
+	struct scene s;
+	autostrv none = {0};
+	struct err e = {0};
+
+	if (geteuid() != 0)
+		skip();
+	(void)state;
+	begin(&s);
+	change_copy(&s, "echo plugin >>etc/passwd; echo new >etc/new");
+	run_sh(s.root, "echo admin >>etc/passwd");
+	assert_int_equal(run_carry_out(&s.run, &none, &e), -ESTALE);
+	assert_string_equal(e.msg, "somebody else has changed '/etc/passwd' meanwhile: try again");
+	run_sh(s.root, "[ ! -e etc/new ]; [ ! -e usr/lib/bedplate/plugins ]");
+	end(&s);
+
+	e = (struct err){0};
+	begin(&s);
+	change_copy(&s, "echo new >etc/new");
+	run_sh(s.root, "echo admin >etc/new");
+	assert_int_equal(run_carry_out(&s.run, &none, &e), -ESTALE);
+	assert_string_equal(e.msg, "'/etc/new' came to be there meanwhile: try again");
+	run_sh(s.root, "[ \"$(cat etc/new)\" = admin ]; [ ! -e usr/lib/bedplate/plugins ]");
+	end(&s);
+}
+
+static void what_is_not_declared_is_refused(void **state)
+{
+	struct scene s;
+	struct err e = {0};
+
+	if (geteuid() != 0)
+		skip();
+	(void)state;
+	begin(&s);
+	run_sh(s.run.stage.tree, "mkdir usr/share; echo x >usr/share/x");
+	assert_int_equal(run_judge(&s.run, &e), -EACCES);
+	assert_string_equal(e.msg, "plugin 'test' writes '/usr/share', which it does not declare");
+	run_sh(s.run.stage.tree, "rm -r usr/share; mknod etc/disk b 8 0");
+	assert_int_equal(run_judge(&s.run, &e), -EACCES);
+	assert_string_equal(e.msg, "plugin 'test' makes a device of '/etc/disk'");
+	end(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_kind_of_change_comes_over),
+		cmocka_unit_test(a_service_that_fails_takes_all_back),
+		cmocka_unit_test(at_every_step_it_is_all_or_nothing),
+		cmocka_unit_test(taking_back_can_be_repeated),
+		cmocka_unit_test(what_others_change_meanwhile_is_no_ones_loss),
+		cmocka_unit_test(what_is_not_declared_is_refused),
+	};
+	int r;
+
+	make_folder(NULL);
+	/* In memory: everything is synced all the time. */
+	if (geteuid() == 0) {
+		assert_int_equal(chroot_enter_namespace(NULL), 0);
+		assert_int_equal(mount("test", folder, "tmpfs", 0, "mode=0755"), 0);
+	}
+	make_fakes();
+	r = cmocka_run_group_tests(tests, NULL, NULL);
+	umount2(folder, MNT_DETACH);
+	drop_folder(NULL);
+	return r;
+}
