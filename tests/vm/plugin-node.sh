@@ -1,0 +1,49 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Plugins on an installed node that runs: added without a restart, there after one, and gone without a trace.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+requires_root
+
+disk=$work/node.raw
+installed_node "$disk"
+BEDPLATE_CACHE="$cache" "$source_dir/scripts/build-plugins" "$bedplate" "$node_image" "$work/plugins" \
+	debug-tools vendor-agent >"$work/made" 2>"$work/err" || fail "build-plugins: $(tail -n 5 "$work/err")"
+mkdir "$work/files"
+cp "$work"/plugins/*.plugin "$work/files"
+make_disk "$work/plugins.raw" 256M
+mke2fs -q -t ext4 -d "$work/files" "$work/plugins.raw" || fail "no disk of plugins"
+
+# What an addition changes, and a removal brings back.
+state='dpkg-query -W; cat /etc/passwd /etc/group /etc/shadow; find /etc /usr -xdev | sort | sha256sum'
+
+vm_start --network=none --disk="$work/plugins.raw" "$disk"
+vm_login
+vm_all_up
+vm "$state"
+cp "$work/said" "$work/before"
+vm 'mount -o ro /dev/vdb /mnt'
+vm nodectl plugin add --allow-unsigned /mnt/vendor-agent-1.0.plugin
+grep -q 'vendor-agent.site=example' "$work/said" || fail "the kernel argument is not named: $(cat "$work/said")"
+vm nodectl plugin add --allow-unsigned /mnt/debug-tools-1.0.plugin
+# ask: what the agent answers.
+ask() {
+	vm 'systemctl is-active vendor-agent && bash -c "exec 3<>/dev/tcp/127.0.0.1/7411 && head -n 1 <&3"'
+	is "$(tail -n 1 "$work/said")" "$1" "answer of the agent"
+}
+ask 'vendor-agent unknown 1'
+vm 'strace -V && gdb --version'
+vm nodectl plugin list --json
+is "$(jq -r '[.plugins[].name] | sort | join(" ")' "$work/said")" 'debug-tools vendor-agent' "plugins"
+vm nodectl plugin verify
+vm_type 'reboot\n'
+
+vm_login
+vm_all_up
+ask 'vendor-agent unknown 2'
+vm 'nodectl plugin verify && nodectl plugin remove vendor-agent && nodectl plugin remove debug-tools'
+vm '! systemctl is-active vendor-agent && ! id vendor-agent && [ ! -e /usr/bin/strace ]'
+vm "$state"
+diff "$work/before" "$work/said" || fail "the node is not what it was"
+vm_type 'poweroff\n'
+vm_end
