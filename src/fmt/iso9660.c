@@ -48,7 +48,9 @@ struct primary {
 	uint8_t version;
 	uint8_t unused[33];
 	uint8_t label[32]; /* offset 40, filled up with blanks */
-	uint8_t unused1[56];
+	uint8_t unused1[8];
+	both32 blocks; /* offset 80 */
+	uint8_t unused4[40];
 	le16 block_bytes_le; /* offset 128 */
 	uint8_t unused2[26];
 	uint8_t root[34]; /* offset 156 */
@@ -167,7 +169,8 @@ int iso9660_identify(struct source *iso, struct iso9660_id *out, struct err *e)
 
 	if (r < 0)
 		return r;
-	*out = (struct iso9660_id){0};
+	*out = (struct iso9660_id){
+		.size_bytes = (uint64_t)le32_get(p.blocks.le) * le16_get(p.block_bytes_le)};
 	memcpy(out->label, p.label, sizeof(p.label));
 	for (size_t n = strlen(out->label); n > 0 && out->label[n - 1] == ' ';)
 		out->label[--n] = '\0';

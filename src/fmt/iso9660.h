@@ -8,6 +8,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "base/io.h"
@@ -22,6 +23,7 @@ bool iso9660_is(struct source *iso);
 struct iso9660_id {
 	char label[ISO9660_LABEL_BYTES];
 	char uuid[ISO9660_UUID_BYTES]; /* "2026-01-31-10-20-30-00" */
+	uint64_t size_bytes;           /* of the volume; a file that is smaller was cut off */
 };
 
 /* -EINVAL: it is none. */

@@ -21,13 +21,14 @@ ALLOWED = {
     "node": LOW | {"storage", "boot"},
     "image": MIDDLE | {"boot"},
     "media": MIDDLE | {"image", "boot"},
+    "netroot": MIDDLE | {"image", "media", "boot"},
     "plugin": MIDDLE | {"image"},
     "liveimg": MIDDLE | {"image", "storage"},
     "upgrade": MIDDLE | {"image", "storage", "boot", "node", "liveimg"},
     "install": MIDDLE | {"image", "storage", "boot", "liveimg", "upgrade"},
     "vm": MIDDLE | {"image", "media"},
     "certify": MIDDLE | {"image", "media", "vm", "plugin"},
-    "cli": MIDDLE | {"image", "media", "boot", "vm", "plugin", "certify"},
+    "cli": MIDDLE | {"image", "media", "boot", "netroot", "vm", "plugin", "certify"},
     "nodectl": MIDDLE | {"image", "storage", "boot", "install", "node", "liveimg", "upgrade"},
 }
 

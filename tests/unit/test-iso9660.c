@@ -208,6 +208,7 @@ static void the_names_that_a_kernel_finds_it_by(void **state)
 	assert_ok(iso9660_identify(iso, &id, &e), e);
 	assert_string_equal(id.label, "ROCK");
 	assert_int_equal(strlen(id.uuid), 22);
+	assert_int_equal(id.size_bytes, iso->size_bytes);
 	autoptr(source) dated = open_iso("id.iso");
 	assert_ok(iso9660_identify(dated, &id, &e), e);
 	assert_string_equal(id.label, "A LABEL");
