@@ -102,7 +102,8 @@ static void describe(struct adding *a, struct netroot_image *img)
 	char hex[SHA256_HEX_BYTES];
 
 	memcpy(img->id, a->id, sizeof(img->id));
-	img->title = xstrndup(in->title, 255);
+	autofree char *title = str_printable(in->title);
+	img->title = xstrndup(title, 255);
 	img->ours = in->ours;
 	img->unpacked_bytes = in->initramfs_info.unpacked_bytes;
 	img->release = xstrdup_or_null(in->release);

@@ -43,6 +43,12 @@ static int check_file(
 	return 0;
 }
 
+/* The UUID of an ISO is a time, which is shorter than that of a file system around a liveimg. */
+static enum initramfs_module file_system_of(const struct netroot_image *img)
+{
+	return strlen(img->root) == strlen("live:UUID=") + 36 ? MODULE_EXT4 : MODULE_ISOFS;
+}
+
 /* They may be whole and yet not belong together, when somebody has put in another kernel. */
 static int check_boot(struct check *c, const struct netroot_image *img, struct err *e)
 {
@@ -66,9 +72,8 @@ static int check_boot(struct check *c, const struct netroot_image *img, struct e
 	autofree char *release = kernel_release(kernel);
 	r = initramfs_look(initramfs, &info, &why);
 	if (r == 0)
-		r = initramfs_judge(&info,
-			str_starts(img->root, "live:CDLABEL=") ? MODULE_ISOFS : MODULE_LOOP,
-			release ? release : img->release, &why);
+		r = initramfs_judge(
+			&info, file_system_of(img), release ? release : img->release, &why);
 	if (r < 0)
 		found(c, initramfs_path, why.msg);
 	return 0;

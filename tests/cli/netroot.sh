@@ -186,6 +186,11 @@ has t/tftp/ipxe/0123abcd-0000-1111-2222-333344445555.ipxe "choose --default KIWI
 	fail "the host's files"
 [ "$(stat -c %a t/hosts/52-54-00-aa-bb-cc.cpio) $(stat -c %a t/hosts)" = "600 700" ] || fail "modes"
 expect 0 "$bedplate" netroot check --tree=t
+if which grub-script-check >/dev/null; then
+	for f in t/tftp/grub/grub.cfg t/tftp/grub/hosts/*; do
+		grub-script-check "$f" || fail "GRUB does not understand $f: $(cat "$f")"
+	done
+fi
 # What is not given stays.
 expect 0 "$bedplate" netroot host --tree=t 52:54:00:aa:bb:cc --image OLD
 has t/tftp/ipxe/52-54-00-aa-bb-cc.ipxe "systemd.hostname=n1 x=1"
