@@ -109,12 +109,9 @@ static int check_small(struct check *c, struct err *e)
 		r = check_file(c, path, &db->loaders[i].file, e);
 	}
 	for (size_t i = 0; r >= 0 && i < db->host_count; i++) {
-		char name[NETROOT_HOST_ID_BYTES];
-
 		if (!db->hosts[i].has_config)
 			continue;
-		netroot_host_file_name(&db->hosts[i], name);
-		autofree char *path = xasprintf("hosts/%s.cpio", name);
+		autofree char *path = netroot_host_config_path(&db->hosts[i]);
 		r = check_file(c, path, &db->hosts[i].config, e);
 	}
 	return r < 0 ? r : 0;

@@ -71,11 +71,10 @@ static int find_images(struct gc *g, struct err *e)
 static bool is_host_file(const struct netroot_db *db, const char *name)
 {
 	for (size_t i = 0; i < db->host_count; i++) {
-		char file[NETROOT_HOST_ID_BYTES];
-
-		netroot_host_file_name(&db->hosts[i], file);
-		if (db->hosts[i].has_config && str_starts(name, file) &&
-			str_eq(name + strlen(file), ".cpio"))
+		if (!db->hosts[i].has_config)
+			continue;
+		autofree char *path = netroot_host_config_path(&db->hosts[i]);
+		if (str_eq(path + strlen("hosts/"), name))
 			return true;
 	}
 	return false;

@@ -37,6 +37,15 @@ void netroot_host_file_name(const struct netroot_host *host, char out[NETROOT_HO
 			*p = '-';
 }
 
+char *netroot_host_config_path(const struct netroot_host *host)
+{
+	char name[NETROOT_HOST_ID_BYTES], hex[SHA256_HEX_BYTES];
+
+	netroot_host_file_name(host, name);
+	hex_format(host->config.sha256, SHA256_BYTES, hex);
+	return xasprintf("hosts/%s.%.16s.cpio", name, hex);
+}
+
 static bool is_mac(const struct netroot_host *host)
 {
 	return strchr(host->id, ':') != NULL;

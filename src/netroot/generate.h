@@ -34,5 +34,8 @@ char *netroot_boot_line(const struct netroot_db *db, const struct netroot_entry 
 /* -E2BIG: a kernel command line that does not fit. */
 int netroot_lines_check(const struct netroot_db *db, struct err *e) MUST_CHECK;
 
+/* Where the host's files lie.  The name has their digest, so that they are replaced in one step. */
+char *netroot_host_config_path(const struct netroot_host *host) MUST_CHECK;
+
 /* A host's id as it stands in file names: '-' for ':'. */
 void netroot_host_file_name(const struct netroot_host *host, char out[NETROOT_HOST_ID_BYTES]);

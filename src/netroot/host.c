@@ -70,18 +70,22 @@ static int make_archive(const char *folder, struct strbuf *out, struct err *e)
 	return 0;
 }
 
-static int set_config(
-	struct netroot *n, struct netroot_host *h, const struct strbuf *archive, struct err *e)
+/* *old: what is to go once nothing names it, or NULL. */
+static int set_config(struct netroot *n, struct netroot_host *h, const struct strbuf *archive,
+	char **old, struct err *e)
 {
-	char name[NETROOT_HOST_ID_BYTES];
+	autofree char *before = h->has_config ? netroot_host_config_path(h) : NULL;
 
-	netroot_host_file_name(h, name);
-	autofree char *path = xasprintf("hosts/%s.cpio", name);
 	h->has_config = true;
 	h->config.size_bytes = archive->len;
 	sha256_buffer(archive->data, archive->len, h->config.sha256);
+	autofree char *path = netroot_host_config_path(h);
 	int r = store_write(n->fd, path, archive->data, archive->len, 0600, e);
-	return r < 0 ? err_wrap(e, r, "'%s'", n->path) : 0;
+	if (r < 0)
+		return err_wrap(e, r, "'%s'", n->path);
+	if (before && !str_eq(before, path))
+		*old = take_ptr(before);
+	return 0;
 }
 
 static void set(char **field, const char *value)
@@ -126,6 +130,7 @@ int netroot_host_set(const struct netroot_host_spec *spec, struct err *e)
 {
 	autoptr(netroot) n = NULL;
 	autostrbuf archive = {0};
+	autofree char *old = NULL;
 	char id[NETROOT_HOST_ID_BYTES] = "";
 	int r = check_spec(spec, id, e);
 
@@ -140,14 +145,18 @@ int netroot_host_set(const struct netroot_host_spec *spec, struct err *e)
 		return e->code == EFBIG ? -EFBIG : -ENOENT;
 	r = netroot_lines_check(&n->db, e);
 	if (r == 0 && spec->config)
-		r = set_config(n, h, &archive, e);
-	return r < 0 ? r : netroot_save(n, e);
+		r = set_config(n, h, &archive, &old, e);
+	if (r == 0)
+		r = netroot_save(n, e);
+	if (r == 0 && old)
+		r = store_remove(n->fd, old, e);
+	return r;
 }
 
 int netroot_host_remove(const char *tree, const char *host, struct err *e)
 {
 	autoptr(netroot) n = NULL;
-	char id[NETROOT_HOST_ID_BYTES], name[NETROOT_HOST_ID_BYTES];
+	char id[NETROOT_HOST_ID_BYTES];
 	int r = netroot_host_id_parse(host, id, e);
 
 	if (r == 0)
@@ -157,12 +166,11 @@ int netroot_host_remove(const char *tree, const char *host, struct err *e)
 	struct netroot_host *h = netroot_db_host(&n->db, id);
 	if (!h)
 		return err_set(e, ENOENT, "'%s' has no host %s", n->path, id);
-	netroot_host_file_name(h, name);
-	autofree char *path = xasprintf("hosts/%s.cpio", name);
+	autofree char *path = h->has_config ? netroot_host_config_path(h) : NULL;
 	netroot_db_drop_host(&n->db, h);
 	r = netroot_save(n, e);
 	/* Last, so that no host is without what the database says. */
-	if (r == 0)
+	if (r == 0 && path)
 		r = store_remove(n->fd, path, e);
 	return r;
 }

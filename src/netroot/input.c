@@ -14,7 +14,9 @@
 
 #define LIVE_SQUASHFS "LiveOS/squashfs.img"
 #define LIVE_MANIFEST "LiveOS/manifest.json"
+#define LIVE_EXT3FS   "LiveOS/ext3fs.img"
 #define COPY_BYTES    (1 * MIB)
+#define NO_EXT3FS     110 /* dracut, from this version on */
 #define NAME_CHARS    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 #define UUID_BYTES    16
 
@@ -133,6 +135,13 @@ static char *format_root(const uint8_t uuid[UUID_BYTES])
 		"live:UUID=%.8s-%.4s-%.4s-%.4s-%s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
 }
 
+static bool has_file(const struct tree *t, const char *path)
+{
+	const struct tree_entry *en = tree_find(t, path);
+
+	return en && S_ISREG(en->mode);
+}
+
 /* The image is open, its manifest read if it has one. */
 static int take_image(struct netroot_input *in, struct progress *p, struct err *e)
 {
@@ -152,6 +161,7 @@ static int take_image(struct netroot_input *in, struct progress *p, struct err *
 	make_uuid(in->sha256, uuid);
 	in->root = format_root(uuid);
 	in->flat = image_kind(in->img) == IMAGE_FLAT;
+	in->ext3fs = !in->flat && !has_file(image_outer(in->img), SQUASHFS_ROOTFS_PATH);
 	autofree char *stem = stem_of(in->path);
 	autofree char *name = in->ours ? xasprintf("%s-%s", m->name, m->version) : NULL;
 	in->label = label_from(name ? name : stem);
@@ -222,7 +232,6 @@ static bool is_erofs(struct source *s)
 /* The decision of dracut's dmsquash-live-root. */
 static int look_into_squashfs(struct netroot_input *in, struct err *e)
 {
-	static const char *const nested[] = {SQUASHFS_ROOTFS_PATH, "LiveOS/ext3fs.img"};
 	autoptr(tree) t = NULL;
 
 	if (is_erofs(in->squashfs)) {
@@ -232,12 +241,11 @@ static int look_into_squashfs(struct netroot_input *in, struct err *e)
 	int r = squashfs_tree_open(in->squashfs, &t, e);
 	if (r < 0)
 		return err_wrap(e, r, "'" LIVE_SQUASHFS "'");
-	for (size_t i = 0; i < ARRAY_LEN(nested); i++) {
-		const struct tree_entry *en = tree_find(t, nested[i]);
-
-		if (en && S_ISREG(en->mode))
-			return 0;
-	}
+	if (has_file(t, SQUASHFS_ROOTFS_PATH))
+		return 0;
+	in->ext3fs = has_file(t, LIVE_EXT3FS);
+	if (in->ext3fs)
+		return 0;
 	in->flat = tree_find(t, "usr") && tree_find(t, "proc");
 	if (!in->flat)
 		return err_set(e, EBADMSG,
@@ -335,6 +343,11 @@ static int preflight(struct netroot_input *in, struct err *e)
 
 	if (r < 0)
 		return err_wrap(e, r, "'%s': its initramfs", in->path);
+	if (in->ext3fs && in->initramfs_info.dracut_version >= NO_EXT3FS)
+		return err_set(e, ENOTSUP,
+			"'%s': its dracut %u does not know " LIVE_EXT3FS
+			": it takes LiveOS/rootfs.img or a flat squashfs",
+			in->path, in->initramfs_info.dracut_version);
 	r = initramfs_judge(
 		&in->initramfs_info, in->img ? MODULE_EXT4 : MODULE_ISOFS, in->release, e);
 	return r < 0 ? err_wrap(e, r, "'%s'", in->path) : 0;

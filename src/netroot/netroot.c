@@ -81,6 +81,19 @@ static int check_empty(const struct netroot *n, struct err *e)
 	return r;
 }
 
+/* The database comes first: a run that is cut off leaves a tree that the next one takes for one. */
+static int begin(struct netroot *n, struct err *e)
+{
+	autofree char *text = netroot_db_format(&n->db);
+	int r = check_empty(n, e);
+
+	if (r < 0)
+		return r;
+	n->is_new = true;
+	r = store_write(n->fd, NETROOT_DB_FILE, text, strlen(text), 0644, e);
+	return r < 0 ? err_wrap(e, r, "'%s'", n->path) : 0;
+}
+
 static int load(struct netroot *n, bool create, struct err *e)
 {
 	autofree char *text = NULL;
@@ -89,8 +102,7 @@ static int load(struct netroot *n, bool create, struct err *e)
 
 	if (r == -ENOENT && create) {
 		*e = (struct err){0};
-		n->is_new = true;
-		return check_empty(n, e);
+		return begin(n, e);
 	}
 	if (r == -ENOENT)
 		return err_set(e, ENOENT, "'%s' is no tree of netroot: it has no " NETROOT_DB_FILE,
@@ -130,9 +142,11 @@ int netroot_open(const char *path, enum netroot_access access, struct netroot **
 
 void netroot_drop_new(struct netroot *n)
 {
-	if (n->is_new)
+	if (n->is_new) {
 		for (size_t i = ARRAY_LEN(folders); i-- > 0;)
 			(void)!store_remove(n->fd, folders[i].path, NULL);
+		(void)!store_remove(n->fd, NETROOT_DB_FILE, NULL);
+	}
 	if (n->made_folder)
 		rmdir(n->path);
 }

@@ -3,6 +3,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/endian.h"
@@ -87,12 +88,23 @@ static void note_release(struct initramfs_info *x, const char *rest)
 		strv_add(&x->releases, release);
 }
 
+/* "usr/lib/dracut/dracut-106-6" */
+static void note_version(struct initramfs_info *x, const char *path)
+{
+	const char *at = strstr(path, "lib/dracut/dracut-");
+	uintmax_t version = at ? strtoumax(at + strlen("lib/dracut/dracut-"), NULL, 10) : 0;
+
+	if (version > 0 && version < 10000)
+		x->dracut_version = (unsigned)version;
+}
+
 static void visit(void *ctx, const char *path, uint64_t size UNUSED, const char *data)
 {
 	struct initramfs_info *x = ((struct input *)ctx)->info;
 	const char *rest = below_modules(path);
 
 	x->dracut |= strstr(path, "lib/dracut/") != NULL || is_component(path, "dracut-cmdline");
+	note_version(x, path);
 	x->live |= is_component(path, "dmsquash-live-root") ||
 		is_component(path, "dmsquash-live-root.sh");
 	x->nbd_hook |= str_ends(path, "parse-nbdroot.sh");

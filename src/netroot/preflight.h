@@ -28,6 +28,7 @@ enum initramfs_module {
 struct initramfs_info {
 	uint64_t packed_bytes, unpacked_bytes;
 	bool dracut;               /* made by it */
+	unsigned dracut_version;   /* 0: not known */
 	bool live;                 /* its module dmsquash-live */
 	bool nbd_hook, nbd_client; /* its module nbd, and the program */
 	bool network;              /* something that sets up an address */

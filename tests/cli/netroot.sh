@@ -182,9 +182,9 @@ has t/tftp/grub/hosts/52:54:00:aa:bb:cc.cfg "set default='testnode-1.0'"
 has t/tftp/ipxe/52-54-00-aa-bb-cc.ipxe "choose --default testnode-1.0"
 has t/tftp/ipxe/0123abcd-0000-1111-2222-333344445555.ipxe "choose --default KIWI"
 [ -f t/tftp/pxelinux.cfg/0123abcd-0000-1111-2222-333344445555 ] || fail "no file for the UUID"
-[ "$(cpio -i --to-stdout --quiet etc/ssh/host_key <t/hosts/52-54-00-aa-bb-cc.cpio)" = key ] ||
-	fail "the host's files"
-[ "$(stat -c %a t/hosts/52-54-00-aa-bb-cc.cpio) $(stat -c %a t/hosts)" = "600 700" ] || fail "modes"
+host_file() { echo t/hosts/52-54-00-aa-bb-cc.*.cpio; }
+[ "$(cpio -i --to-stdout --quiet etc/ssh/host_key <"$(host_file)")" = key ] || fail "the host's files"
+[ "$(stat -c %a "$(host_file)") $(stat -c %a t/hosts)" = "600 700" ] || fail "modes"
 expect 0 "$bedplate" netroot check --tree=t
 if which grub-script-check >/dev/null; then
 	for f in t/tftp/grub/grub.cfg t/tftp/grub/hosts/*; do
@@ -192,11 +192,15 @@ if which grub-script-check >/dev/null; then
 	done
 fi
 # What is not given stays.
-expect 0 "$bedplate" netroot host --tree=t 52:54:00:aa:bb:cc --image OLD
+echo key2 >config/etc/ssh/host_key
+old=$(host_file)
+expect 0 "$bedplate" netroot host --tree=t 52:54:00:aa:bb:cc --image OLD --config config
+gone "$old"
+[ "$(cpio -i --to-stdout --quiet etc/ssh/host_key <"$(host_file)")" = key2 ] || fail "the host's files"
 has t/tftp/ipxe/52-54-00-aa-bb-cc.ipxe "systemd.hostname=n1 x=1"
 refuse "'OLD' is what host 52:54:00:aa:bb:cc boots" remove --tree=t OLD
 expect 0 "$bedplate" netroot host --tree=t 52:54:00:AA:bb:cc --remove
-gone $mac t/hosts/52-54-00-aa-bb-cc.cpio
+gone $mac "$(host_file)"
 refuse "'OLD' is the default" remove --tree=t OLD
 refuse "has no host 52:54:00:aa:bb:cc" host --tree=t 52:54:00:aa:bb:cc --remove
 refuse "'--image=LABEL' is missing" host --tree=t 52:54:00:aa:bb:cc --hostname n
@@ -327,6 +331,10 @@ initramfs plain 6.1.0-1 nbd-client
 gzip -n <plain >gz
 iso BAD isolinux/vmlinuz isolinux/initrd.img flat.sqfs
 refuse "lacks: dracut's module 'nbd' (packages dracut-network, and nbd-client or nbd)" add --tree=t BAD.iso
+initramfs plain 6.1.0-1
+(cd i && : >usr/lib/dracut/dracut-110-1 && find . | cpio -o -H newc --quiet | gzip -n) >gz
+iso BAD isolinux/vmlinuz isolinux/initrd.img nested.sqfs
+refuse "its dracut 110 does not know LiveOS/ext3fs.img" add --tree=t BAD.iso
 initramfs plain 5.0.0-9
 gzip -n <plain >gz
 iso BAD isolinux/vmlinuz isolinux/initrd.img flat.sqfs
@@ -345,7 +353,17 @@ expect 1 "$bedplate" netroot add --tree=outside OLD.iso
 one_line "'outside' is not empty"
 [ "$(ls outside)" = file ] || fail "something was put into a folder of something else"
 expect 1 "$bedplate" netroot add --tree=new text.iso
-[ ! -e new ] || fail "a tree from nothing"
+gone new
+# What a run leaves that was killed is a tree, with nothing in it.
+mkdir new
+(cd new && jq '.default = null | .entries = [] | .hosts = [] | .images = [] | .loaders = {}' ../good.json \
+	>netroot.json && mkdir images && : >images/0123456789abcdef.img.new)
+expect 0 "$bedplate" netroot add --tree=new OLD.iso
+expect 0 "$bedplate" netroot gc --tree=new
+same "$work/out" "images/0123456789abcdef.img.new  0 bytes"
+expect 0 "$bedplate" netroot check --tree=new
+expect 0 "$bedplate" netroot remove --tree=new OLD
+expect 0 "$bedplate" netroot check --tree=new
 exec 9<t
 flock -x 9
 refuse "another command works on this tree" default --tree=t OLD
@@ -364,7 +382,7 @@ try() {
 }
 try size=4M "$1"
 # Room for the folders, kernel and initramfs, but not for the image.
-try size=90M,nr_inodes=12 "$1"
+try size=90M,nr_inodes=13 "$1"
 mount -t tmpfs tmpfs /usr/share
 mkdir /usr/share/syslinux
 echo pxe >/usr/share/syslinux/pxelinux.0
