@@ -43,10 +43,17 @@ static int check_file(
 	return 0;
 }
 
-/* The UUID of an ISO is a time, which is shorter than that of a file system around a liveimg. */
-static enum initramfs_module file_system_of(const struct netroot_image *img)
+/*
+ * As far as the database tells.  The UUID of an ISO is a time, which is shorter than that of a file
+ * system around a liveimg.
+ */
+static unsigned needs_of(const struct netroot_image *img)
 {
-	return strlen(img->root) == strlen("live:UUID=") + 36 ? MODULE_EXT4 : MODULE_ISOFS;
+	bool is_ext4 = strlen(img->root) == strlen("live:UUID=") + 36;
+	bool has_overlay = strstr(img->live_params, "rd.live.overlay.overlayfs=1") != NULL;
+
+	return NEEDS(is_ext4 ? MODULE_EXT4 : MODULE_ISOFS) |
+		NEEDS(has_overlay ? MODULE_OVERLAY : MODULE_SNAPSHOT);
 }
 
 /* They may be whole and yet not belong together, when somebody has put in another kernel. */
@@ -72,8 +79,7 @@ static int check_boot(struct check *c, const struct netroot_image *img, struct e
 	autofree char *release = kernel_release(kernel);
 	r = initramfs_look(initramfs, &info, &why);
 	if (r == 0)
-		r = initramfs_judge(
-			&info, file_system_of(img), release ? release : img->release, &why);
+		r = initramfs_judge(&info, needs_of(img), release ? release : img->release, &why);
 	if (r < 0)
 		found(c, initramfs_path, why.msg);
 	return 0;

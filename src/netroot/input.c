@@ -162,6 +162,7 @@ static int take_image(struct netroot_input *in, struct progress *p, struct err *
 	in->root = format_root(uuid);
 	in->flat = image_kind(in->img) == IMAGE_FLAT;
 	in->ext3fs = !in->flat && !has_file(image_outer(in->img), SQUASHFS_ROOTFS_PATH);
+	in->needs = NEEDS(MODULE_EXT4) | NEEDS(MODULE_SQUASHFS) | NEEDS(MODULE_OVERLAY);
 	autofree char *stem = stem_of(in->path);
 	autofree char *name = in->ours ? xasprintf("%s-%s", m->name, m->version) : NULL;
 	in->label = label_from(name ? name : stem);
@@ -236,8 +237,10 @@ static int look_into_squashfs(struct netroot_input *in, struct err *e)
 
 	if (is_erofs(in->squashfs)) {
 		in->flat = true;
+		in->needs |= NEEDS(MODULE_EROFS);
 		return 0;
 	}
+	in->needs |= NEEDS(MODULE_SQUASHFS);
 	int r = squashfs_tree_open(in->squashfs, &t, e);
 	if (r < 0)
 		return err_wrap(e, r, "'" LIVE_SQUASHFS "'");
@@ -313,6 +316,7 @@ static int open_foreign_iso(struct netroot_input *in, struct progress *p, struct
 		r = err_set(e, EBADMSG, "it is damaged: it was cut off");
 	if (r == 0)
 		r = find_live_file(in, e);
+	in->needs |= NEEDS(MODULE_ISOFS) | NEEDS(in->flat ? MODULE_OVERLAY : MODULE_SNAPSHOT);
 	if (r == 0)
 		r = find_boot_files(in, e);
 	if (r == 0)
@@ -348,8 +352,7 @@ static int preflight(struct netroot_input *in, struct err *e)
 			"'%s': its dracut %u does not know " LIVE_EXT3FS
 			": it takes LiveOS/rootfs.img or a flat squashfs",
 			in->path, in->initramfs_info.dracut_version);
-	r = initramfs_judge(
-		&in->initramfs_info, in->img ? MODULE_EXT4 : MODULE_ISOFS, in->release, e);
+	r = initramfs_judge(&in->initramfs_info, in->needs, in->release, e);
 	return r < 0 ? err_wrap(e, r, "'%s'", in->path) : 0;
 }
 

@@ -29,7 +29,8 @@ struct netroot_input {
 	char *root;    /* "live:CDLABEL=NAME" */
 	char *params;  /* of the image */
 	bool flat;
-	bool ext3fs; /* holds LiveOS/ext3fs.img */
+	unsigned needs; /* of the initramfs, see initramfs_judge() */
+	bool ext3fs;    /* holds LiveOS/ext3fs.img */
 	struct initramfs_info initramfs_info;
 	uint8_t sha256[SHA256_BYTES]; /* of the liveimg, or of the ISO of another's */
 };

@@ -20,7 +20,10 @@ static const char *const module_names[MODULE_COUNT] = {
 	[MODULE_EXT4] = "ext4",
 	[MODULE_ISOFS] = "isofs",
 	[MODULE_SQUASHFS] = "squashfs",
+	[MODULE_EROFS] = "erofs",
 	[MODULE_LOOP] = "loop",
+	[MODULE_OVERLAY] = "overlay",
+	[MODULE_SNAPSHOT] = "dm-snapshot",
 };
 
 /* The bytes of the initramfs, as they are or unpacked. */
@@ -244,8 +247,8 @@ static void lacks(struct strbuf *list, bool there, const char *what)
 		strbuf_printf(list, "%s%s", list->len > 0 ? "; " : "", what);
 }
 
-int initramfs_judge(const struct initramfs_info *x, enum initramfs_module fs, const char *release,
-	struct err *e)
+int initramfs_judge(
+	const struct initramfs_info *x, unsigned needs, const char *release, struct err *e)
 {
 	autostrbuf list = {0};
 
@@ -263,7 +266,7 @@ int initramfs_judge(const struct initramfs_info *x, enum initramfs_module fs, co
 	for (size_t i = 0; i < MODULE_COUNT; i++) {
 		autofree char *text = xasprintf("the kernel module '%s'", module_names[i]);
 
-		if (i == fs || i == MODULE_SQUASHFS || i == MODULE_LOOP)
+		if (i == MODULE_LOOP || (needs & NEEDS(i)))
 			lacks(&list, x->modules[i], text);
 	}
 	if (list.len > 0)

@@ -21,9 +21,14 @@ enum initramfs_module {
 	MODULE_EXT4,
 	MODULE_ISOFS,
 	MODULE_SQUASHFS,
+	MODULE_EROFS,
 	MODULE_LOOP,
+	MODULE_OVERLAY,
+	MODULE_SNAPSHOT,
 	MODULE_COUNT,
 };
+
+#define NEEDS(module) (1U << (module))
 
 struct initramfs_info {
 	uint64_t packed_bytes, unpacked_bytes;
@@ -43,10 +48,11 @@ void initramfs_info_fini(struct initramfs_info *x);
 int initramfs_look(struct source *s, struct initramfs_info *out, struct err *e) MUST_CHECK;
 
 /*
- * -ENOTSUP: it cannot boot over NBD from an image whose file system needs `fs`; the message names all
- * that is missing and what brings it.  -EBADMSG: it belongs to another kernel.  release may be NULL.
+ * -ENOTSUP: it cannot boot over NBD from an image that needs these modules (NEEDS() of each; nbd and
+ * loop always are); the message names all that is missing and what brings it.  -EBADMSG: it belongs
+ * to another kernel.  release may be NULL.
  */
-int initramfs_judge(const struct initramfs_info *x, enum initramfs_module fs, const char *release,
+int initramfs_judge(const struct initramfs_info *x, unsigned needs, const char *release,
 	struct err *e) MUST_CHECK;
 
 /* The release of an x86 kernel, or NULL.  The caller frees it. */

@@ -44,7 +44,8 @@ initramfs() {
 	mkdir -p i/usr/lib/dracut/hooks/cmdline i/usr/sbin "i/usr/lib/modules/$2/kernel"
 	: >i/usr/lib/dracut/hooks/cmdline/90-parse-nbdroot.sh
 	for f in usr/sbin/nbd-client usr/sbin/dmsquash-live-root usr/sbin/ifup \
-		"usr/lib/modules/$2/kernel/nbd.ko.xz" "usr/lib/modules/$2/kernel/loop.ko"; do
+		"usr/lib/modules/$2/kernel/nbd.ko.xz" "usr/lib/modules/$2/kernel/loop.ko" \
+		"usr/lib/modules/$2/kernel/overlay.ko" "usr/lib/modules/$2/kernel/dm-snapshot.ko"; do
 		: >"i/$f"
 	done
 	printf 'kernel/fs/ext4/ext4.ko\nkernel/fs/squashfs/squashfs.ko\nkernel/fs/isofs/isofs.ko\n' \
@@ -331,6 +332,10 @@ initramfs plain 6.1.0-1 nbd-client
 gzip -n <plain >gz
 iso BAD isolinux/vmlinuz isolinux/initrd.img flat.sqfs
 refuse "lacks: dracut's module 'nbd' (packages dracut-network, and nbd-client or nbd)" add --tree=t BAD.iso
+initramfs plain 6.1.0-1 overlay.ko
+gzip -n <plain >gz
+iso BAD isolinux/vmlinuz isolinux/initrd.img flat.sqfs
+refuse "lacks: the kernel module 'overlay'" add --tree=t BAD.iso
 initramfs plain 6.1.0-1
 (cd i && : >usr/lib/dracut/dracut-110-1 && find . | cpio -o -H newc --quiet | gzip -n) >gz
 iso BAD isolinux/vmlinuz isolinux/initrd.img nested.sqfs

@@ -11,6 +11,7 @@
 #include "test.h"
 
 #define REL     "6.1.0-1"
+#define LIVEIMG (NEEDS(MODULE_EXT4) | NEEDS(MODULE_SQUASHFS) | NEEDS(MODULE_OVERLAY))
 #define MODULES "usr/lib/modules/" REL "/"
 
 static const char *const files[] = {
@@ -22,6 +23,7 @@ static const char *const files[] = {
 	MODULES "kernel/drivers/block/nbd.ko.xz",
 	MODULES "kernel/drivers/block/loop.ko",
 	MODULES "kernel/fs/squashfs/squashfs.ko.zst",
+	MODULES "kernel/fs/overlayfs/overlay.ko.gz",
 };
 
 #define BUILTIN "kernel/fs/ext4/ext4.ko\nkernel/fs/isofs/isofs.ko\n"
@@ -90,8 +92,8 @@ static void each_form_is_read(void **state)
 		else
 			strbuf_add(&all, plain.data, plain.len);
 		assert_ok(look(&all, &x, &e), e);
-		assert_ok(initramfs_judge(&x, MODULE_EXT4, REL, &e), e);
-		assert_ok(initramfs_judge(&x, MODULE_ISOFS, NULL, &e), e);
+		assert_ok(initramfs_judge(&x, LIVEIMG, REL, &e), e);
+		assert_ok(initramfs_judge(&x, NEEDS(MODULE_ISOFS), NULL, &e), e);
 		assert_int_equal(x.packed_bytes, all.len);
 		assert_int_equal(x.unpacked_bytes, early + plain.len);
 		assert_int_equal(x.releases.count, 1);
@@ -112,6 +114,7 @@ static void what_is_missing_is_named(void **state)
 		{"nbd.ko", "the kernel module 'nbd' (add_drivers+=\" nbd \" in"},
 		{"loop.ko", "it lacks: the kernel module 'loop'.  "},
 		{"squashfs.ko", "it lacks: the kernel module 'squashfs'.  "},
+		{"overlay.ko", "it lacks: the kernel module 'overlay'.  "},
 		{"modules.builtin", "it lacks: the kernel module 'ext4'.  "},
 	};
 
@@ -123,7 +126,7 @@ static void what_is_missing_is_named(void **state)
 
 		add_files(&b, cases[i].left_out);
 		assert_ok(look(&b, &x, &e), e);
-		assert_int_equal(initramfs_judge(&x, MODULE_EXT4, REL, &e), -ENOTSUP);
+		assert_int_equal(initramfs_judge(&x, LIVEIMG, REL, &e), -ENOTSUP);
 		if (!strstr(e.msg, cases[i].want) || strstr(e.msg, "; "))
 			fail_msg("without %s: %s", cases[i].left_out, e.msg);
 	}
@@ -138,11 +141,13 @@ static void others_are_refused(void **state)
 	(void)state;
 	add_files(&b, NULL);
 	assert_ok(look(&b, &x, &e), e);
-	assert_fails(initramfs_judge(&x, MODULE_EXT4, "5.0", &e), EBADMSG, e,
+	assert_int_equal(initramfs_judge(&x, NEEDS(MODULE_SNAPSHOT), REL, &e), -ENOTSUP);
+	assert_int_equal(initramfs_judge(&x, NEEDS(MODULE_EROFS), REL, &e), -ENOTSUP);
+	assert_fails(initramfs_judge(&x, LIVEIMG, "5.0", &e), EBADMSG, e,
 		"the initramfs is for kernel '" REL "', not for '5.0'");
 	cpio_end(&none);
 	assert_ok(look(&none, &empty, &e), e);
-	assert_fails(initramfs_judge(&empty, MODULE_EXT4, REL, &e), ENOTSUP, e,
+	assert_fails(initramfs_judge(&empty, LIVEIMG, REL, &e), ENOTSUP, e,
 		"its initramfs was not made by dracut, which netroot needs");
 }
 
