@@ -251,11 +251,13 @@ int netroot_add(const struct netroot_add_spec *spec, struct netroot_added *out, 
 
 	if (r == 0)
 		r = netroot_input_open(spec->image, &in, p, e);
+	if (r < 0)
+		return r;
 	const char *label = spec->label ? spec->label : in.label;
-	if (r == 0)
-		r = netroot_label_check(label, e);
-	if (r == 0)
-		r = netroot_open(spec->tree, NETROOT_CREATE, &n, e);
+	r = netroot_label_check(label, e);
+	if (r < 0)
+		return r;
+	r = netroot_open(spec->tree, NETROOT_CREATE, &n, e);
 	if (r < 0)
 		return r;
 	a.n = n;

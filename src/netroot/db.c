@@ -252,8 +252,8 @@ static int parse_text(
 
 static int parse_file(json_t *j, const char *what, struct netroot_file *out, struct err *e)
 {
-	const char *hex;
-	json_int_t size;
+	const char *hex = "";
+	json_int_t size = 0;
 	int r = UNPACK(j, what, e, "{s:I,s:s}", "size", &size, "sha256", &hex);
 
 	if (r < 0)
@@ -312,10 +312,10 @@ static int parse_image_texts(json_t *const texts[6], struct netroot_image *img, 
 static int parse_image(json_t *j, struct netroot_db *db, struct err *e)
 {
 	struct netroot_image *img = netroot_db_add_image(db);
-	json_t *image, *kernel, *initramfs, *texts[6];
-	const char *id;
-	json_int_t unpacked;
-	int ours;
+	json_t *image = NULL, *kernel = NULL, *initramfs = NULL, *texts[6] = {NULL};
+	const char *id = "";
+	json_int_t unpacked = 0;
+	int ours = 0;
 	int r = UNPACK(j, "an image", e, "{s:s,s:o,s:b,s:o,s:o,s:o,s:I,s:o,s:o,s:o,s:o,s:o}", "id",
 		&id, "title", &texts[0], "bedplate", &ours, "image", &image, "kernel", &kernel,
 		"initramfs", &initramfs, "initramfs_unpacked", &unpacked, "release", &texts[1],
@@ -341,8 +341,8 @@ static int parse_image(json_t *j, struct netroot_db *db, struct err *e)
 static int parse_entry(json_t *j, struct netroot_db *db, struct err *e)
 {
 	struct netroot_entry *en = netroot_db_add_entry(db);
-	const char *label, *image;
-	json_t *append, *server;
+	const char *label = "", *image = "";
+	json_t *append = NULL, *server = NULL;
 
 	/* What is looked for below must be comparable. */
 	en->label = xstrdup("");
@@ -369,8 +369,8 @@ static int parse_host(json_t *j, struct netroot_db *db, struct err *e)
 {
 	struct netroot_host *h = netroot_db_add_host(db);
 	char id[NETROOT_HOST_ID_BYTES];
-	json_t *hostname, *append, *config;
-	const char *text, *label;
+	json_t *hostname = NULL, *append = NULL, *config = NULL;
+	const char *text = "", *label = "";
 	int r = UNPACK(j, "a host", e, "{s:s,s:s,s:o,s:o,s:o}", "id", &text, "label", &label,
 		"hostname", &hostname, "append", &append, "config", &config);
 
@@ -433,8 +433,8 @@ static int parse_list(json_t *list, const char *name, size_t max,
 
 static int parse_all(json_t *j, struct netroot_db *db, struct err *e)
 {
-	json_t *start, *images, *entries, *hosts, *loaders;
-	int version;
+	json_t *start = NULL, *images = NULL, *entries = NULL, *hosts = NULL, *loaders = NULL;
+	int version = 0;
 	int r = UNPACK(j, "the database", e, "{s:i,s:o,s:o,s:o,s:o,s:o}", "netroot_version",
 		&version, "default", &start, "images", &images, "entries", &entries, "hosts",
 		&hosts, "loaders", &loaders);

@@ -281,22 +281,22 @@ static const char ipxe_start[] =
 	"chain --autofree ipxe/${netX/mac:hexhyp}.ipxe || chain --autofree ipxe/${uuid}.ipxe || "
 	"chain --autofree ipxe/default.ipxe\n";
 
-void netroot_generate(const struct netroot_db *db, const char *real, struct generated *g)
+void netroot_generate(const struct netroot_db *db, const char *real, struct generated *out)
 {
-	add(g, xstrdup("images/nbd.conf"), generate_nbd_conf(db, real));
-	add(g, xstrdup("tftp/pxelinux.cfg/default"), generate_pxelinux(db, NULL));
-	add(g, xstrdup("tftp/grub/grub.cfg"), generate_grub(db, NULL));
-	add(g, xstrdup("tftp/boot.ipxe"), xstrdup(ipxe_start));
-	add(g, xstrdup("tftp/ipxe/default.ipxe"), generate_ipxe(db, NULL));
+	add(out, xstrdup("images/nbd.conf"), generate_nbd_conf(db, real));
+	add(out, xstrdup("tftp/pxelinux.cfg/default"), generate_pxelinux(db, NULL));
+	add(out, xstrdup("tftp/grub/grub.cfg"), generate_grub(db, NULL));
+	add(out, xstrdup("tftp/boot.ipxe"), xstrdup(ipxe_start));
+	add(out, xstrdup("tftp/ipxe/default.ipxe"), generate_ipxe(db, NULL));
 	for (size_t i = 0; i < db->host_count; i++) {
 		const struct netroot_host *h = &db->hosts[i];
 		char name[NETROOT_HOST_ID_BYTES];
 
 		netroot_host_file_name(h, name);
 		/* PXELINUX: the hardware type of Ethernet in front, or the plain UUID. */
-		add(g, xasprintf("tftp/pxelinux.cfg/%s%s", is_mac(h) ? "01-" : "", name),
+		add(out, xasprintf("tftp/pxelinux.cfg/%s%s", is_mac(h) ? "01-" : "", name),
 			generate_pxelinux(db, h));
-		add(g, xasprintf("tftp/grub/hosts/%s.cfg", h->id), generate_grub(db, h));
-		add(g, xasprintf("tftp/ipxe/%s.ipxe", name), generate_ipxe(db, h));
+		add(out, xasprintf("tftp/grub/hosts/%s.cfg", h->id), generate_grub(db, h));
+		add(out, xasprintf("tftp/ipxe/%s.ipxe", name), generate_ipxe(db, h));
 	}
 }

@@ -136,8 +136,9 @@ int netroot_host_set(const struct netroot_host_spec *spec, struct err *e)
 
 	if (r == 0 && spec->config)
 		r = make_archive(spec->config, &archive, e);
-	if (r == 0)
-		r = netroot_open(spec->tree, NETROOT_CHANGE, &n, e);
+	if (r < 0)
+		return r;
+	r = netroot_open(spec->tree, NETROOT_CHANGE, &n, e);
 	if (r < 0)
 		return r;
 	struct netroot_host *h = provide(n, id, spec, e);
@@ -159,8 +160,9 @@ int netroot_host_remove(const char *tree, const char *host, struct err *e)
 	char id[NETROOT_HOST_ID_BYTES];
 	int r = netroot_host_id_parse(host, id, e);
 
-	if (r == 0)
-		r = netroot_open(tree, NETROOT_CHANGE, &n, e);
+	if (r < 0)
+		return r;
+	r = netroot_open(tree, NETROOT_CHANGE, &n, e);
 	if (r < 0)
 		return r;
 	struct netroot_host *h = netroot_db_host(&n->db, id);

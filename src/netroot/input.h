@@ -36,11 +36,11 @@ struct netroot_input {
 };
 
 /*
- * Open it and make sure that it can be booted over NBD.  out starts zeroed.  -EBADMSG: neither an image
+ * Open it and make sure that it can be booted over NBD.  in starts zeroed.  -EBADMSG: neither an image
  * nor a live ISO, or damaged; -ENOENT: no kernel; -ENOTSUP: see initramfs_judge().
  */
 int netroot_input_open(
-	const char *path, struct netroot_input *out, struct progress *p, struct err *e) MUST_CHECK;
+	const char *path, struct netroot_input *in, struct progress *p, struct err *e) MUST_CHECK;
 void netroot_input_fini(struct netroot_input *in);
 #define autonetrootinput auto_with(netroot_input_fini) struct netroot_input
 

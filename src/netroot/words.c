@@ -90,21 +90,33 @@ static bool is_grouped(const char *text, const unsigned *groups, char separator)
 	return *text == '\0';
 }
 
+static bool is_mac(const char *text)
+{
+	static const unsigned groups[] = {2, 2, 2, 2, 2, 2, 0};
+
+	return is_grouped(text, groups, ':') || is_grouped(text, groups, '-');
+}
+
+static bool is_uuid(const char *text)
+{
+	static const unsigned groups[] = {8, 4, 4, 4, 12, 0};
+
+	return is_grouped(text, groups, '-');
+}
+
 int netroot_host_id_parse(const char *text, char out[NETROOT_HOST_ID_BYTES], struct err *e)
 {
-	static const unsigned mac[] = {2, 2, 2, 2, 2, 2, 0}, uuid[] = {8, 4, 4, 4, 12, 0};
-	bool is_mac = is_grouped(text, mac, ':') || is_grouped(text, mac, '-');
+	bool mac = is_mac(text);
 
-	if (!is_mac && !is_grouped(text, uuid, '-')) {
+	if (!mac && !is_uuid(text)) {
 		autofree char *shown = str_printable(text);
 
 		return err_set(e, EINVAL,
 			"bad host '%.300s': a MAC address (52:54:00:12:34:56) or a UUID is expected",
 			shown);
 	}
-	size_t i = 0;
-	for (; text[i]; i++)
-		out[i] = is_mac && text[i] == '-' ? ':' : (char)tolower((unsigned char)text[i]);
-	out[i] = '\0';
+	memset(out, 0, NETROOT_HOST_ID_BYTES);
+	for (size_t i = 0; text[i]; i++)
+		out[i] = mac && text[i] == '-' ? ':' : (char)tolower((unsigned char)text[i]);
 	return 0;
 }

@@ -2,6 +2,7 @@
 /* What is read out of an initramfs, in each form that it comes in, and what is made of it. */
 #include <archive.h>
 #include <archive_entry.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -186,7 +187,7 @@ static void the_release_of_a_kernel(void **state)
 	memcpy(kernel + 0x202, "HdrS", 4);
 	assert_null(kernel_release(s));
 	kernel[0x20f] = 0x10;
-	memcpy(kernel + 0x1200, REL " (x) #1", sizeof(REL " (x) #1"));
+	snprintf(kernel + 0x1200, 64, REL " (x) #1");
 	autofree char *release = kernel_release(s);
 	assert_string_equal(release, REL);
 	kernel[0x20f] = (char)0xff;
