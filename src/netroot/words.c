@@ -104,19 +104,30 @@ static bool is_uuid(const char *text)
 	return is_grouped(text, groups, '-');
 }
 
+static char lower(char c)
+{
+	return (char)tolower((unsigned char)c);
+}
+
+static void add_id(const char *text, char from, char to, char *out)
+{
+	for (; *text; text++)
+		*out++ = *text == from ? to : lower(*text);
+	*out = '\0';
+}
+
 int netroot_host_id_parse(const char *text, char out[NETROOT_HOST_ID_BYTES], struct err *e)
 {
-	bool mac = is_mac(text);
-
-	if (!mac && !is_uuid(text)) {
-		autofree char *shown = str_printable(text);
-
-		return err_set(e, EINVAL,
-			"bad host '%.300s': a MAC address (52:54:00:12:34:56) or a UUID is expected",
-			shown);
+	if (is_mac(text)) {
+		add_id(text, '-', ':', out);
+		return 0;
 	}
-	memset(out, 0, NETROOT_HOST_ID_BYTES);
-	for (size_t i = 0; text[i]; i++)
-		out[i] = mac && text[i] == '-' ? ':' : (char)tolower((unsigned char)text[i]);
-	return 0;
+	if (is_uuid(text)) {
+		add_id(text, '-', '-', out);
+		return 0;
+	}
+	autofree char *shown = str_printable(text);
+	return err_set(e, EINVAL,
+		"bad host '%.300s': a MAC address (52:54:00:12:34:56) or a UUID is expected",
+		shown);
 }
