@@ -106,7 +106,7 @@ static bool is_uuid(const char *text)
 
 static char lower(char c)
 {
-	return (char)tolower((unsigned char)c);
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
 static void add_id(const char *text, char from, char to, char *out)
