@@ -2,6 +2,7 @@
 #include "fmt/iso9660.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <strings.h>
 
 #include "base/endian.h"
@@ -45,12 +46,18 @@ struct primary {
 	uint8_t type;
 	uint8_t id[5]; /* "CD001" */
 	uint8_t version;
-	uint8_t unused[121];
+	uint8_t unused[33];
+	uint8_t label[32]; /* offset 40, filled up with blanks */
+	uint8_t unused1[8];
+	both32 blocks; /* offset 80 */
+	uint8_t unused4[40];
 	le16 block_bytes_le; /* offset 128 */
 	uint8_t unused2[26];
 	uint8_t root[34]; /* offset 156 */
+	uint8_t unused3[623];
+	uint8_t made[17], changed[17]; /* offsets 813, 830; 8.4.26.1: YYYYMMDDHHMMSScc, zone */
 };
-static_assert(sizeof(struct primary) == 190, "primary volume descriptor");
+static_assert(sizeof(struct primary) == 847, "primary volume descriptor");
 
 struct extent {
 	uint64_t off, len;
@@ -135,6 +142,41 @@ bool iso9660_is(struct source *iso)
 	struct primary p;
 
 	return find_primary(iso, &p, NULL) == 0;
+}
+
+/* The digits of a time in groups; false: none is set. */
+static bool format_time(const uint8_t time[17], char out[ISO9660_UUID_BYTES])
+{
+	bool any = false;
+
+	for (size_t i = 0; i < 16; i++) {
+		if (time[i] < '0' || time[i] > '9')
+			return false;
+		any = any || time[i] != '0';
+	}
+	if (any)
+		snprintf(out, ISO9660_UUID_BYTES, "%.4s-%.2s-%.2s-%.2s-%.2s-%.2s-%.2s",
+			(const char *)time, (const char *)time + 4, (const char *)time + 6,
+			(const char *)time + 8, (const char *)time + 10, (const char *)time + 12,
+			(const char *)time + 14);
+	return any;
+}
+
+int iso9660_identify(struct source *iso, struct iso9660_id *out, struct err *e)
+{
+	struct primary p;
+	int r = find_primary(iso, &p, e);
+
+	if (r < 0)
+		return r;
+	*out = (struct iso9660_id){
+		.size_bytes = (uint64_t)le32_get(p.blocks.le) * le16_get(p.block_bytes_le)};
+	memcpy(out->label, p.label, sizeof(p.label));
+	for (size_t n = strlen(out->label); n > 0 && out->label[n - 1] == ' ';)
+		out->label[--n] = '\0';
+	if (!format_time(p.changed, out->uuid) && !format_time(p.made, out->uuid))
+		out->uuid[0] = '\0';
+	return 0;
 }
 
 static int read_folder(const struct volume *v, const struct record *r, uint8_t **out, struct err *e)

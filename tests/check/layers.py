@@ -21,6 +21,7 @@ ALLOWED = {
     "node": LOW | {"storage", "boot"},
     "image": MIDDLE | {"boot"},
     "media": MIDDLE | {"image", "boot"},
+    "netroot": MIDDLE | {"image", "media", "boot"},
     "plugin": MIDDLE | {"image"},
     "hotadd": MIDDLE | {"image", "plugin"},
     "liveimg": MIDDLE | {"image", "storage"},
@@ -28,7 +29,7 @@ ALLOWED = {
     "install": MIDDLE | {"image", "storage", "boot", "liveimg", "upgrade"},
     "vm": MIDDLE | {"image", "media"},
     "certify": MIDDLE | {"image", "media", "vm", "plugin"},
-    "cli": MIDDLE | {"image", "media", "boot", "vm", "plugin", "certify"},
+    "cli": MIDDLE | {"image", "media", "boot", "netroot", "vm", "plugin", "certify"},
     "nodectl": MIDDLE | {"image", "storage", "boot", "install", "node", "liveimg", "upgrade", "plugin", "hotadd"},
 }
 

@@ -195,10 +195,33 @@ static void extents_are_joined(void **state)
 		"the ISO 9660 file system is damaged: a file lies behind its end, it was cut off");
 }
 
+static void the_names_that_a_kernel_finds_it_by(void **state)
+{
+	autoptr(source) iso = open_iso("rock.iso");
+	autoptr(source) none = source_memory("CD001", 5);
+	struct iso9660_id id = {0};
+	struct err e = {0};
+
+	(void)state;
+	run("xorriso -as mkisofs -quiet -o id.iso -V 'A LABEL' --modification-date=2026013110203040 -r t "
+	    "2>/dev/null");
+	assert_ok(iso9660_identify(iso, &id, &e), e);
+	assert_string_equal(id.label, "ROCK");
+	assert_int_equal(strlen(id.uuid), 22);
+	assert_int_equal(id.size_bytes, iso->size_bytes);
+	autoptr(source) dated = open_iso("id.iso");
+	assert_ok(iso9660_identify(dated, &id, &e), e);
+	assert_string_equal(id.label, "A LABEL");
+	assert_string_equal(id.uuid, "2026-01-31-10-20-30-40");
+	assert_fails(
+		iso9660_identify(none, &id, &e), EINVAL, e, "there is no ISO 9660 file system");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(files_are_found),
+		cmocka_unit_test(the_names_that_a_kernel_finds_it_by),
 		cmocka_unit_test(content_is_whole),
 		cmocka_unit_test(plain_names_are_in_either_case),
 		cmocka_unit_test(what_is_not_there),

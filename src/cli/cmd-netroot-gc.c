@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+
+#include "base/str.h"
+#include "cli/commands.h"
+#include "cli/netroot-options.h"
+
+struct options {
+	const char *tree;
+	bool dry_run;
+};
+
+static const struct options defaults = {.tree = NETROOT_TREE};
+
+static const struct cli_opt opts[] = {
+	NETROOT_TREE_OPTION(struct options),
+	{0, "dry-run", NULL, "print what would go, delete nothing", OPT_FLAG,
+		offsetof(struct options, dry_run)},
+};
+
+static void print_found(void *ctx UNUSED, const char *path, uint64_t bytes)
+{
+	autofree char *size = str_bytes(bytes);
+	autofree char *shown = str_printable(path);
+
+	printf("%s  %s\n", shown, size);
+	fflush(stdout);
+}
+
+static int run(
+	const void *parsed, char *const args[] UNUSED, struct progress *p UNUSED, struct err *e)
+{
+	const struct options *o = parsed;
+	const struct netroot_gc_spec spec = {
+		.tree = o->tree, .dry_run = o->dry_run, .found = print_found};
+
+	return netroot_gc(&spec, e);
+}
+
+const struct cli_command cmd_netroot_gc = {
+	.name = "netroot gc",
+	.args = "",
+	.summary = "Delete images that nothing offers any more",
+	.details =
+		"Also deletes what commands that were cut off have left, and writes all files\n"
+		"anew that are made of the database, as after the tree was moved.  A client that\n"
+		"still runs from a deleted image loses its root: look with --dry-run first.\n",
+	.opts = opts,
+	.opt_count = ARRAY_LEN(opts),
+	.defaults = &defaults,
+	.opts_size = sizeof(struct options),
+	.run = run,
+};

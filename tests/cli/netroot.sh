@@ -1,0 +1,411 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# netroot add, list, default, host, remove, gc and check with small images and ISOs: the tree, and what
+# is refused.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+bedplate=$1
+
+for tool in mksquashfs mke2fs xorriso cpio jq zstd debugfs; do
+	requires which $tool
+done
+
+cd "$work"
+export TMPDIR="$work/tmp"
+mkdir tmp
+
+has() { grep -qF -- "$2" "$1" || fail "$1 lacks '$2': $(cat "$1")"; }
+lacks() { ! grep -qF -- "$2" "$1" || fail "$1 has '$2': $(cat "$1")"; }
+gone() {
+	for f; do
+		[ ! -e "$f" ] || fail "'$f' is still there"
+	done
+}
+one_line() {
+	grep '^bedplate: ' "$work/err" | grep -v '^bedplate: warning' >"$work/msg" || :
+	[ "$(wc -l <"$work/msg")" -eq 1 ] || fail "not one line: $(cat "$work/err")"
+	has "$work/msg" "$1"
+}
+# What is in a tree, and when it was written.
+state() { find "$1" -type f -printf '%P %s %T@\n' -o -printf '%P %y\n' | sort; }
+# refuse TEXT COMMAND...: one line, and the tree t as it was.
+refuse() {
+	text=$1
+	shift
+	state "$work/t" >before
+	expect 1 "$bedplate" netroot "$@"
+	one_line "$text"
+	state "$work/t" | diff before - >&2 || fail "the tree has changed"
+}
+
+# initramfs FILE RELEASE [LEFT_OUT]: what dracut would put into one.
+initramfs() {
+	rm -rf i
+	mkdir -p i/usr/lib/dracut/hooks/cmdline i/usr/sbin "i/usr/lib/modules/$2/kernel"
+	: >i/usr/lib/dracut/hooks/cmdline/90-parse-nbdroot.sh
+	for f in usr/sbin/nbd-client usr/sbin/dmsquash-live-root usr/sbin/ifup \
+		"usr/lib/modules/$2/kernel/nbd.ko.xz" "usr/lib/modules/$2/kernel/loop.ko" \
+		"usr/lib/modules/$2/kernel/overlay.ko" "usr/lib/modules/$2/kernel/dm-snapshot.ko"; do
+		: >"i/$f"
+	done
+	printf 'kernel/fs/ext4/ext4.ko\nkernel/fs/squashfs/squashfs.ko\nkernel/fs/isofs/isofs.ko\n' \
+		>"i/usr/lib/modules/$2/modules.builtin"
+	[ -z "${3-}" ] || find i -name "$3*" -delete
+	(cd i && find . | sort | cpio -o -H newc --quiet) >"$1"
+}
+
+# The kernel of x86 tells its release; the rest of it does not matter here.
+kernel() {
+	head -c 8192 /dev/zero >"$1"
+	printf 'HdrS' | dd of="$1" bs=1 seek=514 conv=notrunc status=none
+	printf '\000\020' | dd of="$1" bs=1 seek=526 conv=notrunc status=none
+	printf '%s (somebody) #1' "$2" | dd of="$1" bs=1 seek=4608 conv=notrunc status=none
+}
+
+# live NAME VERSION: a liveimg with a manifest.
+live() {
+	rm -rf wrap "$1.squashfs.img"
+	mkdir -p wrap/LiveOS
+	echo "$2" >tree/etc/version
+	truncate -s 8M wrap/LiveOS/rootfs.img
+	mke2fs -q -t ext4 -b 4096 -O ^has_journal -d tree wrap/LiveOS/rootfs.img
+	mksquashfs wrap "$1.squashfs.img" -quiet -no-progress -comp zstd >/dev/null
+	cat >"$1.manifest.json" <<END
+{"manifest_version":1,"name":"testnode","version":"$2","arch":"amd64","source_date":1700000000,
+"rootfs_type":"squashfs-ext4","kernels":[],"packages":[],"previous":null,"tool":"hand","recipe":null,
+"liveimg":{"file":"$1.squashfs.img","size":$(stat -c %s "$1.squashfs.img"),"sha256":"$(sha256sum <"$1.squashfs.img" | cut -d' ' -f1)"},
+"rootfs":{"file":"LiveOS/rootfs.img","size":8388608,"sha256":"$(sha256sum <wrap/LiveOS/rootfs.img | cut -d' ' -f1)"},
+"files":null,"sbom":null,"verity":null}
+END
+}
+
+mkdir -p tree/boot tree/etc tree/proc tree/usr/lib/modules/6.1.0-1 tree/usr/lib/bedplate \
+	tree/usr/lib/shim tree/usr/lib/grub/x86_64-efi-signed
+printf 'append=quiet a="b c"\n' >tree/usr/lib/bedplate/boot.conf
+for f in shim/shimx64 shim/mmx64 grub/x86_64-efi-signed/grubnetx64; do
+	echo "$f" >tree/usr/lib/$f.efi.signed
+done
+kernel tree/boot/vmlinuz-6.1.0-1 6.1.0-1
+initramfs tree/boot/initrd.img-6.1.0-1 6.1.0-1
+live a 1.0
+live b 2.0
+
+# --- our image: the tree, and again ---
+expect 0 "$bedplate" netroot add --tree=t a.squashfs.img --server 10.0.0.1
+id=$(sha256sum <a.squashfs.img | cut -c1-16)
+has "$work/out" "testnode-1.0: $id, the default"
+has "$work/out" "a client needs about"
+cmp t/tftp/"$id"/vmlinuz tree/boot/vmlinuz-6.1.0-1 || fail "another kernel"
+zstd -qdc t/tftp/"$id"/initrd.img | cmp - tree/boot/initrd.img-6.1.0-1 || fail "another initramfs"
+cmp t/tftp/grubx64.efi tree/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed || fail "another GRUB"
+e2fsck -fn t/images/"$id".img >fsck 2>&1 || fail "the file system: $(cat fsck)"
+debugfs -R 'cat /LiveOS/squashfs.img' t/images/"$id".img 2>/dev/null | cmp - a.squashfs.img ||
+	fail "another image"
+uuid=$(blkid -o value -s UUID t/images/"$id".img)
+line="quiet a=\"b c\" root=live:UUID=$uuid netroot=nbd:10.0.0.1:$id.img ip=dhcp rd.neednet=1 rd.live.image"
+has t/tftp/pxelinux.cfg/default "	APPEND initrd=$id/initrd.img $line"
+has t/tftp/pxelinux.cfg/default "DEFAULT testnode-1.0"
+has t/tftp/ipxe/default.ipxe "kernel ../$id/vmlinuz initrd=initrd.img $line"
+has t/tftp/grub/grub.cfg "linux '/$id/vmlinuz' quiet 'a=b c' root=live:UUID=$uuid netroot=nbd:10.0.0.1:$id.img ip=dhcp"
+has t/images/nbd.conf "	exportname = $work/t/images/$id.img"
+grep -rl "$work" t >where
+same where t/images/nbd.conf
+expect 0 "$bedplate" netroot check --tree=t
+same "$work/out" good
+touch -d 2001-01-01 t/images/"$id".img
+state "$work/t" >before
+expect 0 "$bedplate" netroot add --tree=t a.squashfs.img
+has "$work/out" "was there already"
+state "$work/t" | diff before - || fail "the same image again changed the tree"
+
+# The ISO of the same image is the same image; without shim it still is a medium for netroot.
+mkdir -p iso/LiveOS
+cp a.squashfs.img iso/LiveOS/squashfs.img
+cp a.manifest.json iso/LiveOS/manifest.json
+xorriso -as mkisofs -quiet -o ours.iso -V OURS -r iso 2>/dev/null
+expect 0 "$bedplate" netroot add --tree=t ours.iso
+has "$work/out" "testnode-1.0: $id, the default, was there already"
+
+# --- foreign ISOs: three layouts, nested and flat; what their menu says is kept ---
+mkdir flat nested
+cp -r tree/etc tree/proc flat/
+mkdir flat/usr
+mksquashfs flat flat.sqfs -quiet -no-progress >/dev/null
+mkdir nested/LiveOS
+truncate -s 1M nested/LiveOS/ext3fs.img
+mksquashfs nested nested.sqfs -quiet -no-progress >/dev/null
+gzip -n <tree/boot/initrd.img-6.1.0-1 >gz
+# iso NAME KERNEL INITRAMFS SQUASHFS [LABEL]
+iso() {
+	rm -rf iso
+	mkdir -p "iso/$(dirname "$2")" iso/LiveOS iso/isolinux
+	cp tree/boot/vmlinuz-6.1.0-1 "iso/$2"
+	cp gz "iso/$3"
+	cp "$4" iso/LiveOS/squashfs.img
+	printf 'label linux\n  kernel vmlinuz\n  append initrd=initrd.img root=live:CDLABEL=X rd.live.image quiet rhgb rd.live.check\n' \
+		>iso/isolinux/isolinux.cfg
+	xorriso -as mkisofs -quiet -o "$1.iso" -V "${5:-$1}" --modification-date=2026013110203040 -r iso 2>/dev/null
+}
+iso OLD isolinux/vmlinuz0 isolinux/initrd0.img nested.sqfs
+iso PXE images/pxeboot/vmlinuz images/pxeboot/initrd.img flat.sqfs 'WITH BLANKS'
+iso KIWI boot/x86_64/loader/linux boot/x86_64/loader/initrd flat.sqfs
+for name in OLD PXE KIWI; do
+	expect 0 "$bedplate" netroot add --tree=t $name.iso --label $name
+	new=$(sha256sum <$name.iso | cut -c1-16)
+	cmp t/images/"$new".img $name.iso || fail "another ISO"
+	cmp t/tftp/"$new"/initrd.img gz || fail "another initramfs"
+done
+has t/tftp/ipxe/default.ipxe "quiet rhgb root=live:CDLABEL=OLD netroot=nbd:\${next-server}:$(sha256sum <OLD.iso | cut -c1-16).img ip=dhcp rd.neednet=1 rd.live.image rd.live.overlay.nouserconfirmprompt rd.luks=0"
+has t/tftp/grub/grub.cfg "root=live:UUID=2026-01-31-10-20-30-40 netroot=nbd:\${net_default_server}:$(sha256sum <PXE.iso | cut -c1-16).img ip=dhcp"
+has t/tftp/ipxe/default.ipxe "root=live:CDLABEL=KIWI"
+has t/tftp/ipxe/default.ipxe "rd.live.overlay.overlayfs=1"
+has t/tftp/pxelinux.cfg/default "# OLD: needs 'netroot add --server'"
+expect 0 "$bedplate" netroot list --tree=t --json
+[ "$(jq -c '[.default,([.entries[].label]),.hosts]' "$work/out")" = \
+	'["testnode-1.0",["KIWI","OLD","PXE","testnode-1.0"],[]]' ] || fail "$(cat "$work/out")"
+
+# --- default and hosts ---
+expect 0 "$bedplate" netroot default --tree=t OLD
+has t/tftp/grub/grub.cfg "set default='OLD'"
+has t/tftp/pxelinux.cfg/default "DEFAULT +local"
+mkdir -p config/etc/ssh
+echo key >config/etc/ssh/host_key
+uuid2=0123ABCD-0000-1111-2222-333344445555
+expect 0 "$bedplate" netroot host --tree=t 52-54-00-AA-BB-CC --image testnode-1.0 --hostname n1 \
+	--append 'x=1' --config config
+expect 0 "$bedplate" netroot host --tree=t $uuid2 --image KIWI
+mac=t/tftp/pxelinux.cfg/01-52-54-00-aa-bb-cc
+has $mac "DEFAULT testnode-1.0"
+has $mac "systemd.hostname=n1 x=1"
+[ "$(grep -c 'x=1' $mac)" -eq 1 ] || fail "another entry has the host's parameters"
+lacks t/tftp/pxelinux.cfg/default systemd.hostname
+has t/tftp/grub/hosts/52:54:00:aa:bb:cc.cfg "set default='testnode-1.0'"
+has t/tftp/ipxe/52-54-00-aa-bb-cc.ipxe "choose --default testnode-1.0"
+has t/tftp/ipxe/0123abcd-0000-1111-2222-333344445555.ipxe "choose --default KIWI"
+[ -f t/tftp/pxelinux.cfg/0123abcd-0000-1111-2222-333344445555 ] || fail "no file for the UUID"
+host_file() { echo t/hosts/52-54-00-aa-bb-cc.*.cpio; }
+[ "$(cpio -i --to-stdout --quiet etc/ssh/host_key <"$(host_file)")" = key ] || fail "the host's files"
+[ "$(stat -c %a "$(host_file)") $(stat -c %a t/hosts)" = "600 700" ] || fail "modes"
+expect 0 "$bedplate" netroot check --tree=t
+if which grub-script-check >/dev/null; then
+	for f in t/tftp/grub/grub.cfg t/tftp/grub/hosts/*; do
+		grub-script-check "$f" || fail "GRUB does not understand $f: $(cat "$f")"
+	done
+fi
+# What is not given stays.
+echo key2 >config/etc/ssh/host_key
+old=$(host_file)
+expect 0 "$bedplate" netroot host --tree=t 52:54:00:aa:bb:cc --image OLD --config config
+gone "$old"
+[ "$(cpio -i --to-stdout --quiet etc/ssh/host_key <"$(host_file)")" = key2 ] || fail "the host's files"
+has t/tftp/ipxe/52-54-00-aa-bb-cc.ipxe "systemd.hostname=n1 x=1"
+refuse "'OLD' is what host 52:54:00:aa:bb:cc boots" remove --tree=t OLD
+expect 0 "$bedplate" netroot host --tree=t 52:54:00:AA:bb:cc --remove
+gone $mac "$(host_file)"
+refuse "'OLD' is the default" remove --tree=t OLD
+refuse "has no host 52:54:00:aa:bb:cc" host --tree=t 52:54:00:aa:bb:cc --remove
+refuse "'--image=LABEL' is missing" host --tree=t 52:54:00:aa:bb:cc --hostname n
+refuse "bad host 'ff:ee'" host --tree=t ff:ee --image OLD
+refuse "bad host name '-x'" host --tree=t 52:54:00:aa:bb:cc --image OLD --hostname=-x
+refuse "has no entry 'none'" host --tree=t 52:54:00:aa:bb:cc --image none
+refuse "has no entry 'none'" default --tree=t none
+refuse "has no entry 'none'" remove --tree=t none
+refuse "the kernel parameters of 'OLD' for host" host --tree=t 52:54:00:aa:bb:cc --image OLD \
+	--append "$(printf 'x%.0s' $(seq 1999))"
+expect 2 "$bedplate" netroot host --tree=t 52:54:00:aa:bb:cc
+
+# --- a new build under the same label; the old one stays until gc ---
+expect 0 "$bedplate" netroot add --tree=t b.squashfs.img --label testnode-1.0
+id2=$(sha256sum <b.squashfs.img | cut -c1-16)
+has "$work/out" "image $id stays for running clients until 'netroot gc'"
+has t/tftp/pxelinux.cfg/default "netroot=nbd:10.0.0.1:$id2.img"
+lacks t/tftp/pxelinux.cfg/default "$id.img"
+has t/images/nbd.conf "[$id.img]"
+: >t/images/0123456789abcdef.img.new
+: >t/images/mine.txt
+expect 0 "$bedplate" netroot gc --tree=t --dry-run
+has "$work/out" "images/$id.img "
+has "$work/out" "images/0123456789abcdef.img.new "
+lacks "$work/out" "$id2"
+[ -f t/images/"$id".img ] || fail "a dry run deletes"
+expect 0 "$bedplate" netroot gc --tree=t
+gone t/images/"$id".img t/tftp/"$id" t/images/0123456789abcdef.img.new
+[ -e t/images/mine.txt ] || fail "gc deletes what is not ours"
+lacks t/images/nbd.conf "[$id.img]"
+expect 0 "$bedplate" netroot check --tree=t
+
+# --- another place, and damage ---
+mv t moved
+expect 1 "$bedplate" netroot check --tree=moved
+same "$work/out" "images/nbd.conf: not as the database says"
+expect 0 "$bedplate" netroot gc --tree=moved
+expect 0 "$bedplate" netroot check --tree=moved
+mv moved t
+expect 0 "$bedplate" netroot gc --tree=t
+cp -r t good
+printf X | dd of=t/images/"$id2".img bs=1 seek=5000 conv=notrunc status=none
+rm t/tftp/"$id2"/vmlinuz t/tftp/boot.ipxe
+expect 1 "$bedplate" netroot check --tree=t --json
+jq -r '.wrong[] | .file + " " + .problem' "$work/out" >wrong
+same wrong "images/$id2.img damaged
+tftp/$id2/vmlinuz missing
+tftp/boot.ipxe missing"
+# Adding it again completes it.
+expect 0 "$bedplate" netroot add --tree=t b.squashfs.img --label testnode-1.0
+expect 0 "$bedplate" netroot check --tree=t
+
+# --- links that lead out of the tree ---
+mkdir outside
+mv t/tftp/pxelinux.cfg outside/
+ln -s "$work/outside/pxelinux.cfg" t/tftp/pxelinux.cfg
+echo kept >outside/pxelinux.cfg/kept
+refuse "'tftp/pxelinux.cfg' is or lies behind a symbolic link" default --tree=t KIWI
+[ -e outside/pxelinux.cfg/kept ] || fail "something outside was deleted"
+rm t/tftp/pxelinux.cfg
+rm -f outside/pxelinux.cfg/kept
+mv outside/pxelinux.cfg t/tftp/
+echo kept >outside/file
+rm t/tftp/boot.ipxe
+ln -s "$work/outside/file" t/tftp/boot.ipxe
+ln -s "$work/outside/file" t/tftp/boot.ipxe.new
+expect 0 "$bedplate" netroot default --tree=t KIWI
+same outside/file kept
+[ ! -L t/tftp/boot.ipxe ] || fail "the link is still there"
+mv t/netroot.json outside/
+ln -s "$work/outside/netroot.json" t/netroot.json
+refuse "'netroot.json' is or lies behind a symbolic link" default --tree=t OLD
+rm t/netroot.json
+mv outside/netroot.json t/
+
+# --- damaged databases ---
+cp t/netroot.json good.json
+break_db() {
+	jq "$1" good.json >t/netroot.json
+	refuse "$2" default --tree=t KIWI
+	expect 1 "$bedplate" netroot list --tree=t
+}
+break_db '.more = 1' "'netroot.json': the database: 1 object item(s) left unpacked: more"
+break_db '.hosts[0].id = "../../x"' "the id of a host is wrong"
+break_db '.entries[0].label = "../x"' "the label of an entry is wrong"
+break_db '.entries[0].image = "0123456789abcdef"' "the image of an entry is wrong"
+break_db '.images[0].id = "../../../x"' "an image's id is wrong"
+break_db '.images[0].params = "x\nLABEL y"' "params is wrong"
+break_db '.entries[0].server = "a b"' "server is wrong"
+break_db '.entries[0] |= del(.append)' "'entries' 1"
+break_db '.default = "none"' "default is wrong"
+break_db '.default = null' "default is wrong"
+break_db '.netroot_version = 2' "version 2 is not known"
+break_db '.images = {}' "'images' is not a list"
+head -c 100 good.json >t/netroot.json
+refuse "'netroot.json': line" default --tree=t KIWI
+head -c 9000000 /dev/zero | tr '\0' ' ' >t/netroot.json
+refuse "larger than" default --tree=t KIWI
+cp good.json t/netroot.json
+
+# --- images that are refused ---
+echo text >text
+cp text text.iso
+refuse "'text.iso' is not an ISO" add --tree=t text.iso
+refuse "'text': not an image" add --tree=t text
+refuse "'none.iso'" add --tree=t none.iso
+refuse "a bare file system" add --tree=t wrap/LiveOS/rootfs.img
+xorriso -as mkisofs -quiet -o data.iso -V DATA -r flat 2>/dev/null
+refuse "it is not a live ISO" add --tree=t data.iso
+iso NOKERNEL other/linux other/initrd flat.sqfs
+refuse "there is no kernel on it" add --tree=t NOKERNEL.iso
+mksquashfs outside odd.sqfs -quiet -no-progress >/dev/null
+iso ODD isolinux/vmlinuz isolinux/initrd.img odd.sqfs
+refuse "holds neither LiveOS/rootfs.img" add --tree=t ODD.iso
+refuse "65 characters" add --tree=t OLD.iso --label "$(printf 'x%.0s' $(seq 65))"
+refuse "bad label 'a b'" add --tree=t OLD.iso --label 'a b'
+refuse "bad label '../x'" add --tree=t OLD.iso --label ../x
+refuse "bad server 'a b'" add --tree=t OLD.iso --server 'a b'
+refuse "kernel parameters with a character" add --tree=t OLD.iso --append 'x=\y'
+refuse "kernel parameters with a character" add --tree=t OLD.iso --append 'x
+LABEL y'
+jq '.liveimg.sha256 |= (if startswith("0") then "1" else "0" end) + .[1:]' a.manifest.json >c.manifest.json
+cp a.squashfs.img c.squashfs.img
+refuse "it is not the image that its manifest describes" add --tree=t c.squashfs.img
+head -c -4096 OLD.iso >cut.iso
+refuse "it was cut off" add --tree=t cut.iso
+initramfs plain 6.1.0-1 nbd-client
+gzip -n <plain >gz
+iso BAD isolinux/vmlinuz isolinux/initrd.img flat.sqfs
+refuse "lacks: dracut's module 'nbd' (packages dracut-network, and nbd-client or nbd)" add --tree=t BAD.iso
+initramfs plain 6.1.0-1 overlay.ko
+gzip -n <plain >gz
+iso BAD isolinux/vmlinuz isolinux/initrd.img flat.sqfs
+refuse "lacks: the kernel module 'overlay'" add --tree=t BAD.iso
+initramfs plain 6.1.0-1
+(cd i && : >usr/lib/dracut/dracut-110-1 && find . | cpio -o -H newc --quiet | gzip -n) >gz
+iso BAD isolinux/vmlinuz isolinux/initrd.img nested.sqfs
+refuse "its dracut 110 does not know LiveOS/ext3fs.img" add --tree=t BAD.iso
+initramfs plain 5.0.0-9
+gzip -n <plain >gz
+iso BAD isolinux/vmlinuz isolinux/initrd.img flat.sqfs
+refuse "the initramfs is for kernel '5.0.0-9', not for '6.1.0-1'" add --tree=t BAD.iso
+echo text >gz
+iso BAD isolinux/vmlinuz isolinux/initrd.img flat.sqfs
+refuse "'BAD.iso': its initramfs" add --tree=t BAD.iso
+expect 0 "$bedplate" netroot check --tree=t
+
+# --- other folders, and one command at a time ---
+expect 1 "$bedplate" netroot list --tree=none
+one_line "there is no tree 'none'"
+expect 1 "$bedplate" netroot list --tree=outside
+one_line "'outside' is no tree of netroot"
+expect 1 "$bedplate" netroot add --tree=outside OLD.iso
+one_line "'outside' is not empty"
+[ "$(ls outside)" = file ] || fail "something was put into a folder of something else"
+expect 1 "$bedplate" netroot add --tree=new text.iso
+gone new
+# What a run leaves that was killed is a tree, with nothing in it.
+mkdir new
+(cd new && jq '.default = null | .entries = [] | .hosts = [] | .images = [] | .loaders = {}' ../good.json \
+	>netroot.json && mkdir images && : >images/0123456789abcdef.img.new)
+expect 0 "$bedplate" netroot add --tree=new OLD.iso
+expect 0 "$bedplate" netroot gc --tree=new
+same "$work/out" "images/0123456789abcdef.img.new  0 bytes"
+expect 0 "$bedplate" netroot check --tree=new
+expect 0 "$bedplate" netroot remove --tree=new OLD
+expect 0 "$bedplate" netroot check --tree=new
+exec 9<t
+flock -x 9
+refuse "another command works on this tree" default --tree=t OLD
+expect 0 "$bedplate" netroot list --tree=t
+exec 9<&-
+
+# --- no room: refused before anything is written, and in the middle ---
+if unshare -m true 2>/dev/null; then
+	cat >full.sh <<'END'
+set -u
+try() {
+	mount -t tmpfs -o "$1" tmpfs full
+	"$2" netroot add --tree=full/t big.iso 2>&1 | grep '^bedplate: ' | grep -v warning
+	[ -z "$(ls -A full)" ] || { find full; exit 8; }
+	umount full
+}
+try size=4M "$1"
+# Room for the folders, kernel and initramfs, but not for the image.
+try size=90M,nr_inodes=13 "$1"
+mount -t tmpfs tmpfs /usr/share
+mkdir /usr/share/syslinux
+echo pxe >/usr/share/syslinux/pxelinux.0
+echo ld >/usr/share/syslinux/ldlinux.c32
+"$1" netroot add --tree=p OLD.iso
+exit 7
+END
+	mkdir full
+	initramfs plain 6.1.0-1
+	gzip -n <plain >gz
+	head -c 3000000 /dev/urandom >flat/noise
+	rm flat.sqfs
+	mksquashfs flat flat.sqfs -quiet -no-progress >/dev/null
+	iso big isolinux/vmlinuz isolinux/initrd.img flat.sqfs
+	expect 7 unshare -m sh full.sh "$bedplate"
+	has "$work/out" "bedplate: 'full/t': no room: "
+	has "$work/out" "bedplate: 'full/t': creating 'images/"
+	same p/tftp/pxelinux.0 pxe
+	same p/tftp/ldlinux.c32 ld
+	expect 0 "$bedplate" netroot check --tree=p
+fi
