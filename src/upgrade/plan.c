@@ -265,6 +265,7 @@ static int judge(struct upgrade_run *u, bool base_differs, struct err *e)
 	/* Of the base it may be nothing: plan_fit(). */
 	if (u->tight)
 		u->plan->pool_growth_bytes = u->layer_bytes;
+	precheck_plugins(&c, &u->plan->problems);
 	precheck_node(&c, &u->plan->problems);
 	u->plan->pool_growth_bytes = growth;
 	if (memory_check(MEMORY_BYTES, "an upgrade", &memory) < 0)

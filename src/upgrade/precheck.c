@@ -143,25 +143,24 @@ void precheck_image(const struct precheck *c, struct strv *problems)
 }
 
 /* What one of them has changed would be half there in the new layer. */
-static void judge_plugins(const struct precheck *c, struct strv *out)
+void precheck_plugins(const struct precheck *c, struct strv *problems)
 {
 	const struct strv *there = &c->spec->plugins, *drop = &c->spec->drop_plugins;
 
 	for (size_t i = 0; c->site->running && i < there->count; i++)
 		if (!strv_has(drop, there->items[i]))
-			problem(out,
+			problem(problems,
 				"plugin '%s' was added on this node and is not carried over: "
 				"--drop-plugin=%s removes it from the node",
 				there->items[i], there->items[i]);
 	for (size_t i = 0; i < drop->count; i++)
 		if (!c->site->running || !strv_has(there, drop->items[i]))
-			problem(out, "there is no plugin '%s' that was added on this node",
+			problem(problems, "there is no plugin '%s' that was added on this node",
 				drop->items[i]);
 }
 
 void precheck_node(const struct precheck *c, struct strv *problems)
 {
-	judge_plugins(c, problems);
 	judge_default(c->site, problems);
 	judge_pool(c, problems);
 	precheck_rooms(c->plan, c->site, problems);

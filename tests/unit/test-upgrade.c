@@ -213,6 +213,7 @@ static void check_judge(struct check_scene *c)
 	strv_fini(&c->problems);
 	c->problems = (struct strv){0};
 	precheck_image(&p, &c->problems);
+	precheck_plugins(&p, &c->problems);
 	precheck_node(&p, &c->problems);
 }
 

@@ -31,16 +31,16 @@ ask() {
 	vm 'systemctl is-active vendor-agent && bash -c "exec 3<>/dev/tcp/127.0.0.1/7411 && head -n 1 <&3"'
 	is "$(tail -n 1 "$work/said")" "$1" "answer of the agent"
 }
-ask 'vendor-agent unknown 1'
+ask 'vendor-agent none 1'
 vm 'strace -V && gdb --version'
 vm nodectl plugin list --json
-is "$(jq -r '[.plugins[].name] | sort | join(" ")' "$work/said")" 'debug-tools vendor-agent' "plugins"
+is "$(jq -r '[.plugins[].manifest.name] | sort | join(" ")' "$work/said")" 'debug-tools vendor-agent' "plugins"
 vm nodectl plugin verify
 vm_type 'reboot\n'
 
 vm_login
 vm_all_up
-ask 'vendor-agent unknown 2'
+ask 'vendor-agent none 2'
 vm 'nodectl plugin verify && nodectl plugin remove vendor-agent && nodectl plugin remove debug-tools'
 vm '! systemctl is-active vendor-agent && ! id vendor-agent && [ ! -e /usr/bin/strace ]'
 vm "$state"
