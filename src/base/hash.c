@@ -64,7 +64,8 @@ void sha256_buffer(const void *data, size_t len, uint8_t out[SHA256_BYTES])
 	sha256_end(h, out);
 }
 
-int sha256_source(struct source *s, uint8_t out[SHA256_BYTES], struct err *e)
+int sha256_source_progress(
+	struct source *s, struct progress *p, uint8_t out[SHA256_BYTES], struct err *e)
 {
 	autofree char *chunk = xcalloc(1, CHUNK_BYTES);
 	autoptr(sha256) h = sha256_new();
@@ -73,15 +74,20 @@ int sha256_source(struct source *s, uint8_t out[SHA256_BYTES], struct err *e)
 		size_t len = (size_t)MIN(CHUNK_BYTES, s->size_bytes - off);
 		int r = source_read_at(s, chunk, len, off, e);
 
+		off += len;
 		if (r == 0)
-			r = interrupt_check(e);
+			r = progress_advance(p, off, e);
 		if (r < 0)
 			return r;
 		sha256_add(h, chunk, len);
-		off += len;
 	}
 	sha256_end(h, out);
 	return 0;
+}
+
+int sha256_source(struct source *s, uint8_t out[SHA256_BYTES], struct err *e)
+{
+	return sha256_source_progress(s, NULL, out, e);
 }
 
 int sha256_file(const char *path, uint8_t out[SHA256_BYTES], struct err *e)

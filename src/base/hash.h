@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/io.h"
+#include "base/progress.h"
 
 #define SHA256_BYTES     32
 #define SHA256_HEX_BYTES 65 /* with the NUL */
@@ -22,6 +23,9 @@ void sha256_add_str(struct sha256 *h, const char *s);
 void sha256_end(struct sha256 *h, uint8_t out[SHA256_BYTES]); /* h is ready for a new digest */
 
 void sha256_buffer(const void *data, size_t len, uint8_t out[SHA256_BYTES]);
+/* With bytes of a stage that the caller has begun; p may be NULL. */
+int sha256_source_progress(
+	struct source *s, struct progress *p, uint8_t out[SHA256_BYTES], struct err *e) MUST_CHECK;
 int sha256_source(struct source *s, uint8_t out[SHA256_BYTES], struct err *e) MUST_CHECK;
 int sha256_file(const char *path, uint8_t out[SHA256_BYTES], struct err *e) MUST_CHECK;
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <stdio.h>
-
-#include "base/json.h"
 #include "cli/commands.h"
+#include "cli/wrong.h"
 #include "media/media.h"
 
 struct options {
@@ -13,34 +11,15 @@ static const struct cli_opt opts[] = {
 	{0, "json", NULL, "print what was found as JSON", OPT_FLAG, offsetof(struct options, json)},
 };
 
-static void print_wrong(void *ctx UNUSED, const char *file, const char *problem)
-{
-	printf("%s: %s\n", file, problem);
-}
-
-static void collect(void *ctx, const char *file, const char *problem)
-{
-	json_array_append_new(
-		ctx, json_pack("{s:o,s:s}", "file", json_text(file), "problem", problem));
-}
-
 static int run(const void *parsed, char *const args[], struct progress *p, struct err *e)
 {
 	const struct options *o = parsed;
-	json_t *wrong = json_array();
+	struct wrong wrong = wrong_begin(o->json);
 	const struct media_verify_spec spec = {
-		.path = args[0],
-		.found = o->json ? collect : print_wrong,
-		.ctx = wrong,
-	};
+		.path = args[0], .found = wrong.found, .ctx = wrong.ctx};
 	int r = media_verify(&spec, p, e);
 
-	if (o->json)
-		json_print(json_pack("{s:b,s:O,s:o}", "ok", r == 0, "wrong", wrong, "error",
-			r == 0 ? json_null() : json_text(e->msg)));
-	else if (r == 0)
-		puts("good");
-	json_decref(wrong);
+	wrong_end(&wrong, o->json, r, e);
 	return r;
 }
 

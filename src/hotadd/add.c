@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/xalloc.h"
 #include "hotadd/hotadd.h"
@@ -124,15 +123,11 @@ static int install(struct adding *a, struct err *e)
 {
 	struct run *run = &a->run;
 	const struct candidate *x = &a->plugins.items[0];
-	int r = stage_open(run->site->root_fd, run->site->root, &run->stage, e);
+	struct plugin_place place;
+	int r = run_open_stage(run, &place, e);
 
 	if (r < 0)
 		return r;
-	const struct plugin_place place = {.tree_path = run->stage.tree,
-		.root_fd = run->stage.tree_fd,
-		.source_date = time(NULL),
-		.log_fd = run->log_fd,
-		.on_node = true};
 	progress_begin(a->progress, "trying it on a copy", 0, "steps");
 	r = plugin_install(x, &place, e);
 	progress_end(a->progress);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "base/file.h"
 #include "base/xalloc.h"
@@ -246,15 +245,11 @@ static int drop_records(const struct removal *m, struct err *e)
 static int change_copy(struct removal *m, struct err *e)
 {
 	struct run *run = &m->run;
-	int r = stage_open(run->site->root_fd, run->site->root, &run->stage, e);
+	struct plugin_place place;
+	int r = run_open_stage(run, &place, e);
 
 	if (r < 0)
 		return r;
-	const struct plugin_place place = {.tree_path = run->stage.tree,
-		.root_fd = run->stage.tree_fd,
-		.source_date = time(NULL),
-		.log_fd = run->log_fd,
-		.on_node = true};
 	if (m->kept.packages.count > 0)
 		r = plugin_remove_debs(&place, &m->kept.packages, e);
 	for (size_t i = m->kept.count; r == 0 && i-- > 0;)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 
 #include "base/file.h"
 #include "base/interrupt.h"
@@ -120,6 +121,20 @@ int run_view(struct run *r, const struct plugin_manifest *m, struct err *e)
 	for (size_t k = 0; k < ARRAY_LEN(lists); k++)
 		for (size_t i = 0; end == 0 && i < lists[k]->count; i++)
 			end = view_add(&r->view, lists[k]->items[i], e);
+	return end;
+}
+
+int run_open_stage(struct run *r, struct plugin_place *place, struct err *e)
+{
+	int end = stage_open(r->site->root_fd, r->site->root, &r->stage, e);
+
+	*place = (struct plugin_place){
+		.tree_path = r->stage.tree,
+		.root_fd = r->stage.tree_fd,
+		.source_date = time(NULL),
+		.log_fd = r->log_fd,
+		.on_node = true,
+	};
 	return end;
 }
 

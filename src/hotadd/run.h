@@ -5,6 +5,7 @@
 #include "hotadd/delta.h"
 #include "hotadd/hotadd.h"
 #include "hotadd/transaction.h"
+#include "plugin/install.h"
 #include "plugin/policy.h"
 
 #define RUN_STAMPS 9
@@ -35,6 +36,8 @@ void run_fini(struct run *r);
 
 /* All that a manifest speaks of; before view_end(). */
 int run_view(struct run *r, const struct plugin_manifest *m, struct err *e) MUST_CHECK;
+/* Open the stage, and where in it packages go in and out. */
+int run_open_stage(struct run *r, struct plugin_place *place, struct err *e) MUST_CHECK;
 /* What the stage has changed, anew, and whether the plugin may. */
 int run_judge(struct run *r, struct err *e) MUST_CHECK;
 /* Bring it over.  The system is as before when it fails. */

@@ -207,25 +207,6 @@ static struct media_file *add_file(struct media *m, const char *path, const char
 	return f;
 }
 
-static int hash_source(struct media *m, struct source *s, uint8_t out[SHA256_BYTES], struct err *e)
-{
-	autoptr(sha256) h = sha256_new();
-	autofree char *buf = xcalloc(1, COPY_BYTES);
-	int r = 0;
-
-	for (uint64_t off = 0; r == 0 && off < s->size_bytes;) {
-		size_t n = (size_t)MIN(COPY_BYTES, s->size_bytes - off);
-
-		r = source_read_at(s, buf, n, off, e);
-		sha256_add(h, buf, n);
-		off += n;
-		if (r == 0)
-			r = progress_advance(m->progress, off, e);
-	}
-	sha256_end(h, out);
-	return r;
-}
-
 int media_add_written(struct media *m, const char *path, struct err *e)
 {
 	autofree char *full = xasprintf("%s/%s", m->tree, path);
@@ -331,7 +312,7 @@ static int add_liveimg(struct media *m, const char *path, struct err *e)
 	struct media_file *f = add_file(m, path, real);
 	f->size_bytes = s->size_bytes;
 	progress_begin(m->progress, "image", s->size_bytes, "bytes");
-	r = hash_source(m, s, f->sha256, e);
+	r = sha256_source_progress(s, m->progress, f->sha256, e);
 	progress_end(m->progress);
 	if (r < 0)
 		return err_wrap(e, r, "'%s'", image_path(m->img));

@@ -53,22 +53,9 @@ void netroot_input_fini(struct netroot_input *in)
 
 static int hash(struct source *s, uint8_t out[SHA256_BYTES], struct progress *p, struct err *e)
 {
-	autoptr(sha256) h = sha256_new();
-	autofree char *buf = xcalloc(1, COPY_BYTES);
-	int r = 0;
-
 	progress_begin(p, "checksum", s->size_bytes, "bytes");
-	for (uint64_t off = 0; r == 0 && off < s->size_bytes;) {
-		size_t n = (size_t)MIN(COPY_BYTES, s->size_bytes - off);
-
-		r = source_read_at(s, buf, n, off, e);
-		sha256_add(h, buf, n);
-		off += n;
-		if (r == 0)
-			r = progress_advance(p, off, e);
-	}
+	int r = sha256_source_progress(s, p, out, e);
 	progress_end(p);
-	sha256_end(h, out);
 	return r;
 }
 
