@@ -166,7 +166,7 @@ expect 0 "$bedplate" netroot list --tree=t --json
 
 # --- default and hosts ---
 expect 0 "$bedplate" netroot default --tree=t OLD
-has t/tftp/grub/grub.cfg "set default='OLD'"
+has t/tftp/grub/grub.cfg "set default='e-OLD'"
 has t/tftp/pxelinux.cfg/default "DEFAULT +local"
 mkdir -p config/etc/ssh
 echo key >config/etc/ssh/host_key
@@ -179,7 +179,7 @@ has $mac "DEFAULT testnode-1.0"
 has $mac "systemd.hostname=n1 x=1"
 [ "$(grep -c 'x=1' $mac)" -eq 1 ] || fail "another entry has the host's parameters"
 lacks t/tftp/pxelinux.cfg/default systemd.hostname
-has t/tftp/grub/hosts/52:54:00:aa:bb:cc.cfg "set default='testnode-1.0'"
+has t/tftp/grub/hosts/52:54:00:aa:bb:cc.cfg "set default='e-testnode-1.0'"
 has t/tftp/ipxe/52-54-00-aa-bb-cc.ipxe "choose --default testnode-1.0"
 has t/tftp/ipxe/0123abcd-0000-1111-2222-333344445555.ipxe "choose --default KIWI"
 [ -f t/tftp/pxelinux.cfg/0123abcd-0000-1111-2222-333344445555 ] || fail "no file for the UUID"
