@@ -274,7 +274,10 @@ int netroot_add(const struct netroot_add_spec *spec, struct netroot_added *out, 
 	hex_format(in.sha256, SHA256_BYTES, hex);
 	memcpy(a.id, hex, NETROOT_ID_DIGITS);
 	a.known = netroot_db_image(&n->db, a.id) != NULL;
-	r = change(&a, label, out, e);
+	/* Those of a run that was cut off are not to be taken back with those of this one. */
+	r = loaders_complete(n, e);
+	if (r == 0)
+		r = change(&a, label, out, e);
 	/* Once the database has it, a failure leaves what the next run completes. */
 	if (r < 0 && !n->saved) {
 		if (!a.known)

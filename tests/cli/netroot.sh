@@ -313,6 +313,10 @@ cp t/tftp/grubx64.efi t/tftp/grubx64.efi.new
 echo old >t/tftp/grubx64.efi
 expect 1 "$bedplate" netroot check --tree=t
 same "$work/out" "tftp/grubx64.efi: damaged"
+cp -r t cut
+expect 1 "$bedplate" netroot add --tree=cut b.squashfs.img --append "$(printf 'x%.0s' $(seq 1990))"
+cmp cut/tftp/grubx64.efi good/tftp/grubx64.efi || fail "what waited for its name is lost"
+rm -r cut
 expect 0 "$bedplate" netroot gc --tree=t
 [ ! -s "$work/out" ] || fail "gc deletes a boot loader: $(cat "$work/out")"
 gone t/tftp/grubx64.efi.new
