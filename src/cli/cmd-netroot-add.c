@@ -9,7 +9,7 @@
 
 struct options {
 	const char *tree, *label, *append, *server;
-	bool json;
+	bool verify, json;
 };
 
 static const struct options defaults = {.tree = NETROOT_TREE};
@@ -23,6 +23,8 @@ static const struct cli_opt opts[] = {
 	{'s', "server", "ADDRESS",
 		"the NBD server (default: the one the client boots from, which PXELINUX cannot fill in)",
 		OPT_STRING, offsetof(struct options, server)},
+	{0, "verify", NULL, "read all of an image that is there already", OPT_FLAG,
+		offsetof(struct options, verify)},
 	{0, "json", NULL, "print what was done as JSON", OPT_FLAG, offsetof(struct options, json)},
 };
 
@@ -49,7 +51,8 @@ static void print_text(const struct netroot_added *a)
 	printf("image %s, kernel %s, initramfs %s; a client needs about %s of memory\n", image,
 		kernel, initramfs, memory);
 	if (a->replaced)
-		printf("image %s stays for running clients until 'netroot gc'\n", a->replaced);
+		printf("image %s stays for running clients: 'netroot gc --all' deletes it\n",
+			a->replaced);
 }
 
 static int run(const void *parsed, char *const args[], struct progress *p, struct err *e)
@@ -59,7 +62,8 @@ static int run(const void *parsed, char *const args[], struct progress *p, struc
 		.image = args[0],
 		.label = o->label,
 		.append = o->append,
-		.server = o->server};
+		.server = o->server,
+		.verify = o->verify};
 	auto_with(netroot_added_fini) struct netroot_added added = {0};
 	int r = netroot_add(&spec, &added, p, e);
 

@@ -7,13 +7,15 @@
 
 struct options {
 	const char *tree;
-	bool dry_run;
+	bool dry_run, all;
 };
 
 static const struct options defaults = {.tree = NETROOT_TREE};
 
 static const struct cli_opt opts[] = {
 	NETROOT_TREE_OPTION(struct options),
+	{0, "all", NULL, "also the image that each label had before", OPT_FLAG,
+		offsetof(struct options, all)},
 	{0, "dry-run", NULL, "print what would go, delete nothing", OPT_FLAG,
 		offsetof(struct options, dry_run)},
 };
@@ -32,7 +34,7 @@ static int run(
 {
 	const struct options *o = parsed;
 	const struct netroot_gc_spec spec = {
-		.tree = o->tree, .dry_run = o->dry_run, .found = print_found};
+		.tree = o->tree, .dry_run = o->dry_run, .all = o->all, .found = print_found};
 
 	return netroot_gc(&spec, e);
 }
@@ -42,9 +44,9 @@ const struct cli_command cmd_netroot_gc = {
 	.args = "",
 	.summary = "Delete images that nothing offers any more",
 	.details =
-		"Also deletes what commands that were cut off have left, and writes all files\n"
-		"anew that are made of the database, as after the tree was moved.  A client that\n"
-		"still runs from a deleted image loses its root: look with --dry-run first.\n",
+		"The image that a label had before stays, for the clients that still run from\n"
+		"it: they would lose their root.  Look with --dry-run first.  Also deletes what\n"
+		"commands that were cut off have left.\n",
 	.opts = opts,
 	.opt_count = ARRAY_LEN(opts),
 	.defaults = &defaults,

@@ -32,14 +32,6 @@ static json_t *json_entry(const struct netroot_db *db, const struct netroot_entr
 		(json_int_t)netroot_client_memory(img));
 }
 
-static bool is_offered(const struct netroot_db *db, const char *id)
-{
-	for (size_t i = 0; i < db->entry_count; i++)
-		if (str_eq(db->entries[i].image, id))
-			return true;
-	return false;
-}
-
 static void print_json(const struct netroot_db *db)
 {
 	json_t *entries = json_array(), *hosts = json_array(), *unused = json_array();
@@ -55,7 +47,7 @@ static void print_json(const struct netroot_db *db)
 				json_text(h->append), "config", h->has_config));
 	}
 	for (size_t i = 0; i < db->image_count; i++)
-		if (!is_offered(db, db->images[i].id))
+		if (!netroot_db_is_offered(db, db->images[i].id))
 			json_array_append_new(unused, json_text(db->images[i].id));
 	json_print(json_pack("{s:o,s:o,s:o,s:o}", "default", json_text(db->default_label),
 		"entries", entries, "hosts", hosts, "unused_images", unused));
@@ -79,7 +71,7 @@ static void print_text(const struct netroot_db *db)
 			h->hostname ? h->hostname : "");
 	}
 	for (size_t i = 0; i < db->image_count; i++)
-		if (!is_offered(db, db->images[i].id))
+		if (!netroot_db_is_offered(db, db->images[i].id))
 			printf("unused %s\n", db->images[i].id);
 }
 

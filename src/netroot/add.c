@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#include "base/file.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "boot/compress.h"
 #include "image/extract.h"
 #include "media/media-tree.h"
+#include "netroot/generate.h"
 #include "netroot/input.h"
 #include "netroot/loaders.h"
 #include "netroot/netroot.h"
@@ -30,6 +28,7 @@ struct adding {
 	struct netroot_input *in;
 	struct progress *progress;
 	char id[NETROOT_ID_DIGITS + 1];
+	bool known; /* the tree has this image */
 };
 
 static int check_spec(const struct netroot_add_spec *spec, struct err *e)
@@ -38,7 +37,7 @@ static int check_spec(const struct netroot_add_spec *spec, struct err *e)
 
 	if (r == 0 && spec->append)
 		r = netroot_params_check(spec->append, e);
-	return r == 0 && spec->server ? netroot_server_check(spec->server, e) : r;
+	return r == 0 && spec->server && *spec->server ? netroot_server_check(spec->server, e) : r;
 }
 
 static int check_room(const struct adding *a, struct err *e)
@@ -60,20 +59,21 @@ static int check_room(const struct adding *a, struct err *e)
 }
 
 /* An initramfs of ours is stored uncompressed; what another kernel unpacks is not known. */
-static int write_part(struct adding *a, const char *part, int fd, struct err *e)
+static int write_part(struct adding *a, enum netroot_part part, int fd, struct err *e)
 {
-	if (str_eq(part, "image"))
+	if (part == NETROOT_PART_IMAGE)
 		return netroot_input_write(a->in, fd, a->progress, e);
-	if (str_eq(part, "kernel"))
+	if (part == NETROOT_PART_KERNEL)
 		return extract_source(a->in->kernel, fd, NULL, e);
 	if (a->in->ours)
 		return initramfs_compress(a->in->initramfs, INITRAMFS_SMALL, fd, a->progress, e);
 	return extract_source(a->in->initramfs, fd, NULL, e);
 }
 
-static int import_part(struct adding *a, const char *part, const char *path,
-	struct netroot_file *out, struct err *e)
+static int import_part(
+	struct adding *a, enum netroot_part part, struct netroot_file *out, struct err *e)
 {
+	autofree char *path = netroot_part_path(part, a->id);
 	autofd int fd = store_begin(a->n->fd, path, 0644, e);
 
 	if (fd < 0)
@@ -121,68 +121,73 @@ static void describe(struct adding *a, struct netroot_image *img)
 static int import(struct adding *a, struct netroot_image *img, struct err *e)
 {
 	autofree char *folder = xasprintf("tftp/%s", a->id);
-	autofree char *kernel = xasprintf("tftp/%s/vmlinuz", a->id);
-	autofree char *initramfs = xasprintf("tftp/%s/initrd.img", a->id);
-	autofree char *image = xasprintf("images/%s.img", a->id);
 	int r = check_room(a, e);
 
 	if (r < 0)
 		return r;
 	r = store_make_folder(a->n->fd, folder, 0755, e);
 	if (r == 0)
-		r = import_part(a, "kernel", kernel, &img->kernel, e);
+		r = import_part(a, NETROOT_PART_KERNEL, &img->kernel, e);
 	if (r == 0)
-		r = import_part(a, "initramfs", initramfs, &img->initramfs, e);
+		r = import_part(a, NETROOT_PART_INITRAMFS, &img->initramfs, e);
 	if (r == 0)
-		r = import_part(a, "image", image, &img->image, e);
+		r = import_part(a, NETROOT_PART_IMAGE, &img->image, e);
 	return r;
 }
 
-/* Only whether it is there: all bytes are what check reads. */
-static bool has_size(const struct adding *a, const char *format, const struct netroot_file *f)
+static bool has_size(const struct adding *a, const struct netroot_image *img)
 {
-	const char *at = strchr(format, '%');
-	autofree char *path = xasprintf(
-		"%.*s%s%s", (int)(at - format), format, a->id, at + strlen("%s"));
+	autofree char *path = netroot_part_path(NETROOT_PART_IMAGE, a->id);
 	autoptr(source) s = NULL;
 
-	return store_open(a->n->fd, path, &s, NULL) == 0 && s->size_bytes == f->size_bytes;
+	return store_open(a->n->fd, path, &s, NULL) == 0 && s->size_bytes == img->image.size_bytes;
 }
 
-static bool is_whole(const struct adding *a, const struct netroot_image *img)
+/* 1: it is in the tree as it should be; 0: it is not. */
+static int has_part(const struct adding *a, enum netroot_part part, const struct netroot_file *want,
+	struct err *e)
 {
-	return has_size(a, "images/%s.img", &img->image) &&
-		has_size(a, "tftp/%s/vmlinuz", &img->kernel) &&
-		has_size(a, "tftp/%s/initrd.img", &img->initramfs);
+	autofree char *path = netroot_part_path(part, a->id);
+	struct err why = {0};
+	int r = store_verify(a->n->fd, path, want, &why);
+
+	return r == -EINTR ? err_set(e, EINTR, "%s", why.msg) : r == 0;
 }
 
-static int provide_image(struct adding *a, struct netroot_added *out, struct err *e)
+/* The image may be large, and its bytes are read only when that is wanted. */
+static int is_whole(const struct adding *a, const struct netroot_image *img, struct err *e)
+{
+	int r = has_size(a, img);
+
+	if (r > 0)
+		r = has_part(a, NETROOT_PART_KERNEL, &img->kernel, e);
+	if (r > 0)
+		r = has_part(a, NETROOT_PART_INITRAMFS, &img->initramfs, e);
+	return r > 0 && a->spec->verify ? has_part(a, NETROOT_PART_IMAGE, &img->image, e) : r;
+}
+
+/* In the database only: a line that does not fit is refused before anything is written. */
+static int provide_image(struct adding *a, struct err *e)
+{
+	struct netroot_db *db = &a->n->db;
+
+	if (netroot_db_image(db, a->id))
+		return 0;
+	if (db->image_count == NETROOT_IMAGES_MAX)
+		return err_set(e, EFBIG, "a tree holds at most %d images", NETROOT_IMAGES_MAX);
+	describe(a, netroot_db_add_image(db));
+	return 0;
+}
+
+static int provide_files(struct adding *a, struct netroot_added *out, struct err *e)
 {
 	struct netroot_image *img = netroot_db_image(&a->n->db, a->id);
-	bool known = img != NULL;
+	int r = a->known ? is_whole(a, img, e) : 0;
 
-	if (known && is_whole(a, img))
-		return 0;
-	if (!known && a->n->db.image_count == NETROOT_IMAGES_MAX)
-		return err_set(e, EFBIG, "a tree holds at most %d images", NETROOT_IMAGES_MAX);
-	if (!known) {
-		img = netroot_db_add_image(&a->n->db);
-		describe(a, img);
-	}
-	int r = import(a, img, e);
+	if (r != 0)
+		return r < 0 ? r : 0;
 	out->new_image = out->changed = true;
-	return r;
-}
-
-static void set(char **field, const char *value, bool *changed)
-{
-	if (value && *field && str_eq(*field, value))
-		return;
-	if (value) {
-		free(*field);
-		*field = xstrdup(value);
-		*changed = true;
-	}
+	return import(a, img, e);
 }
 
 static int provide_entry(
@@ -199,10 +204,11 @@ static int provide_entry(
 		en->append = xstrdup("");
 	} else if (!str_eq(en->image, a->id)) {
 		out->replaced = xstrdup(en->image);
+		netroot_set_text(&en->previous, en->image);
 	}
-	set(&en->image, a->id, &out->changed);
-	set(&en->append, a->spec->append, &out->changed);
-	set(&en->server, a->spec->server, &out->changed);
+	out->changed |= netroot_set_text(&en->image, a->id);
+	out->changed |= netroot_set_text(&en->append, a->spec->append);
+	out->changed |= netroot_set_optional(&en->server, a->spec->server);
 	if (!db->default_label)
 		db->default_label = xstrdup(label);
 	out->is_default = str_eq(db->default_label, label);
@@ -226,10 +232,14 @@ static void report(const struct adding *a, const char *label, struct netroot_add
 
 static int change(struct adding *a, const char *label, struct netroot_added *out, struct err *e)
 {
-	int r = provide_image(a, out, e);
+	int r = provide_image(a, e);
 
 	if (r == 0)
 		r = provide_entry(a, label, out, e);
+	if (r == 0)
+		r = netroot_lines_check(&a->n->db, e);
+	if (r == 0)
+		r = provide_files(a, out, e);
 	if (r == 0)
 		r = loaders_provide(a->n, a->in, out->is_default, e);
 	if (r < 0)
@@ -263,11 +273,17 @@ int netroot_add(const struct netroot_add_spec *spec, struct netroot_added *out, 
 	a.n = n;
 	hex_format(in.sha256, SHA256_BYTES, hex);
 	memcpy(a.id, hex, NETROOT_ID_DIGITS);
-	bool known = netroot_db_image(&n->db, a.id) != NULL;
-	r = change(&a, label, out, e);
+	a.known = netroot_db_image(&n->db, a.id) != NULL;
+	/* Those of a run that was cut off are not to be taken back with those of this one. */
+	r = loaders_complete(n, e);
+	if (r == 0)
+		r = change(&a, label, out, e);
 	/* Once the database has it, a failure leaves what the next run completes. */
-	if (r < 0 && !known && !n->saved)
-		(void)!netroot_drop_files(n, a.id, NULL);
+	if (r < 0 && !n->saved) {
+		if (!a.known)
+			(void)!netroot_drop_files(n, a.id, NULL);
+		loaders_abandon(n);
+	}
 	if (r < 0)
 		netroot_drop_new(n);
 	return r;

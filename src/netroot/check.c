@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "base/xalloc.h"
+#include "fmt/iso9660.h"
 #include "netroot/generate.h"
 #include "netroot/netroot.h"
 #include "netroot/preflight.h"
@@ -43,24 +44,24 @@ static int check_file(
 	return 0;
 }
 
-/*
- * As far as the database tells.  The UUID of an ISO is a time, which is shorter than that of a file
- * system around a liveimg.
- */
-static unsigned needs_of(const struct netroot_image *img)
+/* As far as the image and the database tell. */
+static unsigned needs_of(const struct check *c, const struct netroot_image *img)
 {
-	bool is_ext4 = strlen(img->root) == strlen("live:UUID=") + 36;
 	bool has_overlay = strstr(img->live_params, "rd.live.overlay.overlayfs=1") != NULL;
+	autofree char *path = netroot_part_path(NETROOT_PART_IMAGE, img->id);
+	autoptr(source) image = NULL;
 
-	return NEEDS(is_ext4 ? MODULE_EXT4 : MODULE_ISOFS) |
+	if (store_open(c->n->fd, path, &image, NULL) < 0)
+		return 0;
+	return NEEDS(iso9660_is(image) ? MODULE_ISOFS : MODULE_EXT4) |
 		NEEDS(has_overlay ? MODULE_OVERLAY : MODULE_SNAPSHOT);
 }
 
 /* They may be whole and yet not belong together, when somebody has put in another kernel. */
 static int check_boot(struct check *c, const struct netroot_image *img, struct err *e)
 {
-	autofree char *kernel_path = xasprintf("tftp/%s/vmlinuz", img->id);
-	autofree char *initramfs_path = xasprintf("tftp/%s/initrd.img", img->id);
+	autofree char *kernel_path = netroot_part_path(NETROOT_PART_KERNEL, img->id);
+	autofree char *initramfs_path = netroot_part_path(NETROOT_PART_INITRAMFS, img->id);
 	int kernel_good = check_file(c, kernel_path, &img->kernel, e);
 	int good = kernel_good < 0 ? kernel_good
 				   : check_file(c, initramfs_path, &img->initramfs, e);
@@ -79,7 +80,8 @@ static int check_boot(struct check *c, const struct netroot_image *img, struct e
 	autofree char *release = kernel_release(kernel);
 	r = initramfs_look(initramfs, &info, &why);
 	if (r == 0)
-		r = initramfs_judge(&info, needs_of(img), release ? release : img->release, &why);
+		r = initramfs_judge(
+			&info, needs_of(c, img), release ? release : img->release, &why);
 	if (r < 0)
 		found(c, initramfs_path, why.msg);
 	return 0;
@@ -92,7 +94,7 @@ static int check_images(struct check *c, struct progress *p, struct err *e)
 
 	progress_begin(p, "check", db->image_count, "images");
 	for (size_t i = 0; r >= 0 && i < db->image_count; i++) {
-		autofree char *path = xasprintf("images/%s.img", db->images[i].id);
+		autofree char *path = netroot_part_path(NETROOT_PART_IMAGE, db->images[i].id);
 
 		r = check_file(c, path, &db->images[i].image, e);
 		if (r >= 0)

@@ -24,6 +24,7 @@ static void entry_fini(struct netroot_entry *en)
 {
 	free(en->label);
 	free(en->image);
+	free(en->previous);
 	free(en->append);
 	free(en->server);
 }
@@ -129,6 +130,32 @@ struct netroot_host *netroot_db_host(const struct netroot_db *db, const char *id
 	return NULL;
 }
 
+bool netroot_db_is_offered(const struct netroot_db *db, const char *id)
+{
+	for (size_t i = 0; i < db->entry_count; i++)
+		if (str_eq(db->entries[i].image, id))
+			return true;
+	return false;
+}
+
+bool netroot_set_text(char **field, const char *value)
+{
+	if (!value || (*field && str_eq(*field, value)))
+		return false;
+	free(*field);
+	*field = xstrdup(value);
+	return true;
+}
+
+bool netroot_set_optional(char **field, const char *value)
+{
+	if (!value || *value)
+		return netroot_set_text(field, value);
+	bool had = *field != NULL;
+	free(take_ptr(*field));
+	return had;
+}
+
 static int by_label(const void *a, const void *b)
 {
 	return strcmp(
@@ -186,9 +213,9 @@ static json_t *format_image(const struct netroot_image *img)
 
 static json_t *format_entry(const struct netroot_entry *en)
 {
-	return json_pack("{s:o,s:o,s:o,s:o}", "label", json_text(en->label), "image",
-		json_text(en->image), "append", json_text(en->append), "server",
-		json_text(en->server));
+	return json_pack("{s:o,s:o,s:o,s:o,s:o}", "label", json_text(en->label), "image",
+		json_text(en->image), "previous", json_text(en->previous), "append",
+		json_text(en->append), "server", json_text(en->server));
 }
 
 static json_t *format_host(const struct netroot_host *h)
@@ -342,12 +369,12 @@ static int parse_entry(json_t *j, struct netroot_db *db, struct err *e)
 {
 	struct netroot_entry *en = netroot_db_add_entry(db);
 	const char *label = "", *image = "";
-	json_t *append = NULL, *server = NULL;
+	json_t *append = NULL, *server = NULL, *previous = NULL;
 
 	/* What is looked for below must be comparable. */
 	en->label = xstrdup("");
-	int r = UNPACK(j, "an entry", e, "{s:s,s:s,s:o,s:o}", "label", &label, "image", &image,
-		"append", &append, "server", &server);
+	int r = UNPACK(j, "an entry", e, "{s:s,s:s,s?o,s:o,s:o}", "label", &label, "image", &image,
+		"previous", &previous, "append", &append, "server", &server);
 	if (r < 0)
 		return r;
 	if (netroot_label_check(label, NULL) < 0 || netroot_db_entry(db, label))
@@ -358,6 +385,10 @@ static int parse_entry(json_t *j, struct netroot_db *db, struct err *e)
 	en->label = xstrdup(label);
 	en->image = xstrdup(image);
 	r = parse_params(append, "append", &en->append, e);
+	if (r == 0 && previous)
+		r = parse_text(previous, "previous", NETROOT_ID_DIGITS, true, &en->previous, e);
+	if (r == 0 && en->previous && !netroot_db_image(db, en->previous))
+		r = bad("the previous image of an entry", e);
 	if (r == 0)
 		r = parse_text(server, "server", 255, true, &en->server, e);
 	if (r == 0 && en->server && netroot_server_check(en->server, NULL) < 0)

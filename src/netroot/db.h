@@ -46,6 +46,7 @@ struct netroot_image {
 /* What a client can choose. */
 struct netroot_entry {
 	char *label, *image; /* image: its id */
+	char *previous;      /* id of the image before, which clients may still read, or NULL */
 	char *append;        /* "" for none */
 	char *server;        /* NULL: the one that the client learned from DHCP */
 };
@@ -90,6 +91,13 @@ int netroot_db_parse(const char *text, size_t len, struct netroot_db *out, struc
 struct netroot_image *netroot_db_image(const struct netroot_db *db, const char *id);
 struct netroot_entry *netroot_db_entry(const struct netroot_db *db, const char *label);
 struct netroot_host *netroot_db_host(const struct netroot_db *db, const char *id);
+
+/* What an entry boots. */
+bool netroot_db_is_offered(const struct netroot_db *db, const char *id);
+
+/* value NULL: it stays; "" for what may be NULL: it is none any more.  true: it has changed. */
+bool netroot_set_text(char **field, const char *value);
+bool netroot_set_optional(char **field, const char *value);
 
 /* One more, zeroed; what was found before may have moved. */
 struct netroot_image *netroot_db_add_image(struct netroot_db *db);

@@ -10,7 +10,9 @@
 #define HEAD             "# Written by bedplate netroot from " NETROOT_DB_FILE ": changes here are lost.\n"
 #define TIMEOUT          5    /* seconds, where there is a menu */
 #define COMMAND_LINE_MAX 2047 /* x86 takes 2048 with the NUL */
+#define LOADER_ROOM      128  /* for BOOT_IMAGE= and initrd=, which boot loaders add */
 #define SERVER_ROOM      64   /* for the address that a boot loader fills in */
+#define GRUB_ID          "e-" /* GRUB takes an id that begins with a digit for a number */
 #define TITLE_CHARS      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._- +:()"
 /* Nothing on the machine's own disks is waited for. */
 #define DISK_PARAMS "rd.luks=0 rd.md=0 rd.dm=0"
@@ -110,11 +112,13 @@ static int check_line(const struct netroot_db *db, const struct netroot_entry *e
 	autofree char *line = netroot_boot_line(db, en, host, en->server ? en->server : "");
 	size_t len = strlen(line) + (en->server ? 0 : SERVER_ROOM);
 
-	if (len <= COMMAND_LINE_MAX)
+	if (len <= COMMAND_LINE_MAX - LOADER_ROOM)
 		return 0;
 	return err_set(e, E2BIG,
-		"the kernel parameters of '%s'%s%s are %zu bytes, and a kernel takes %d", en->label,
-		host ? " for host " : "", host ? host->id : "", len, COMMAND_LINE_MAX);
+		"the kernel parameters of '%s'%s%s are %zu bytes, and a kernel takes %d with the %d "
+		"of its boot loader",
+		en->label, host ? " for host " : "", host ? host->id : "", len, COMMAND_LINE_MAX,
+		LOADER_ROOM);
 }
 
 int netroot_lines_check(const struct netroot_db *db, struct err *e)
@@ -163,7 +167,7 @@ char *generate_pxelinux(const struct netroot_db *db, const struct netroot_host *
 	const struct netroot_entry *first = label ? netroot_db_entry(db, label) : NULL;
 	autostrbuf out = {0};
 
-	strbuf_printf(&out, HEAD "DEFAULT %s\nPROMPT 0\nTIMEOUT %d\nONERROR LOCALBOOT 0\n",
+	strbuf_printf(&out, HEAD "DEFAULT %s\nPROMPT 0\nTIMEOUT %d\nONERROR +local\n",
 		first && first->server ? label : "+local", TIMEOUT * 10);
 	for (size_t i = 0; i < db->entry_count; i++) {
 		const struct netroot_entry *en = &db->entries[i];
@@ -192,7 +196,8 @@ static void add_grub_entry(struct strbuf *out, const struct netroot_db *db,
 	char *gap = en->server ? NULL : strchr(line, '\t');
 
 	strbuf_printf(out,
-		"menuentry '%s' --id '%s' {\n\techo 'Loading the kernel...'\n\tlinux '/%s/vmlinuz'",
+		"menuentry '%s' --id '" GRUB_ID
+		"%s' {\n\techo 'Loading the kernel...'\n\tlinux '/%s/vmlinuz'",
 		title, en->label, en->image);
 	if (gap) {
 		*gap = '\0';
@@ -208,7 +213,10 @@ static void add_grub_entry(struct strbuf *out, const struct netroot_db *db,
 		en->image);
 }
 
-/* A file of its own for each host, so that a thousand of them do not slow down the others. */
+/*
+ * A file of its own for each host, so that a thousand of them do not slow down the others.  "-f" would
+ * look for its name in the folder, and a folder on a network device is always empty; "-s" opens it.
+ */
 static void add_grub_hosts(struct strbuf *out, const struct netroot_db *db)
 {
 	bool macs = false, uuids = false;
@@ -217,21 +225,23 @@ static void add_grub_hosts(struct strbuf *out, const struct netroot_db *db)
 		macs |= is_mac(&db->hosts[i]);
 		uuids |= !is_mac(&db->hosts[i]);
 	}
-	if (macs)
-		strbuf_puts(out,
-			"if [ -n \"$net_default_mac\" -a -f \"$prefix/hosts/$net_default_mac.cfg\" ]; then\n"
-			"\tconfigfile \"$prefix/hosts/$net_default_mac.cfg\"\nfi\n");
+	/* The UUID first, as PXELINUX has it. */
 	if (uuids)
 		strbuf_puts(out,
 			"insmod smbios\nif smbios --type 1 --get-uuid 8 --set uuid; then\n"
-			"\tif [ -f \"$prefix/hosts/$uuid.cfg\" ]; then\n"
+			"\tif [ -s \"$prefix/hosts/$uuid.cfg\" ]; then\n"
 			"\t\tconfigfile \"$prefix/hosts/$uuid.cfg\"\n\tfi\nfi\n");
+	if (macs)
+		strbuf_puts(out,
+			"if [ -n \"$net_default_mac\" -a -s \"$prefix/hosts/$net_default_mac.cfg\" ]; then\n"
+			"\tconfigfile \"$prefix/hosts/$net_default_mac.cfg\"\nfi\n");
 }
 
 char *generate_grub(const struct netroot_db *db, const struct netroot_host *host)
 {
 	const char *label = chosen(db, host);
-	autofree char *head = menu_head(NULL, label ? label : "", TIMEOUT);
+	autofree char *id = label ? xasprintf(GRUB_ID "%s", label) : xstrdup("");
+	autofree char *head = menu_head(NULL, id, TIMEOUT);
 	autostrbuf out = {0};
 
 	strbuf_puts(&out, HEAD);
@@ -278,8 +288,30 @@ char *generate_ipxe(const struct netroot_db *db, const struct netroot_host *host
 
 static const char ipxe_start[] =
 	"#!ipxe\n" HEAD
-	"chain --autofree ipxe/${netX/mac:hexhyp}.ipxe || chain --autofree ipxe/${uuid}.ipxe || "
+	"chain --autofree ipxe/${uuid}.ipxe || chain --autofree ipxe/${netX/mac:hexhyp}.ipxe || "
 	"chain --autofree ipxe/default.ipxe\n";
+
+/* The hardware type of Ethernet in front, or the plain UUID. */
+static void add_pxelinux_host(
+	struct generated *out, const struct netroot_db *db, const struct netroot_host *h)
+{
+	/* Where each byte of a UUID comes from that a firmware sends as it has it in memory. */
+	static const uint8_t swapped[] = {
+		6, 7, 4, 5, 2, 3, 0, 1, 8, 11, 12, 9, 10, 13, 16, 17, 14, 15};
+	char name[NETROOT_HOST_ID_BYTES], other[NETROOT_HOST_ID_BYTES];
+
+	netroot_host_file_name(h, name);
+	add(out, xasprintf("tftp/pxelinux.cfg/%s%s", is_mac(h) ? "01-" : "", name),
+		generate_pxelinux(db, h));
+	if (is_mac(h))
+		return;
+	memcpy(other, name, sizeof(other));
+	for (size_t i = 0; i < sizeof(swapped); i++)
+		other[i] = name[swapped[i]];
+	/* A host that has this very UUID goes first. */
+	if (!netroot_db_host(db, other))
+		add(out, xasprintf("tftp/pxelinux.cfg/%s", other), generate_pxelinux(db, h));
+}
 
 void netroot_generate(const struct netroot_db *db, const char *real, struct generated *out)
 {
@@ -293,9 +325,7 @@ void netroot_generate(const struct netroot_db *db, const char *real, struct gene
 		char name[NETROOT_HOST_ID_BYTES];
 
 		netroot_host_file_name(h, name);
-		/* PXELINUX: the hardware type of Ethernet in front, or the plain UUID. */
-		add(out, xasprintf("tftp/pxelinux.cfg/%s%s", is_mac(h) ? "01-" : "", name),
-			generate_pxelinux(db, h));
+		add_pxelinux_host(out, db, h);
 		add(out, xasprintf("tftp/grub/hosts/%s.cfg", h->id), generate_grub(db, h));
 		add(out, xasprintf("tftp/ipxe/%s.ipxe", name), generate_ipxe(db, h));
 	}

@@ -22,7 +22,7 @@ static int check_spec(
 {
 	int r = netroot_host_id_parse(spec->host, id, e);
 
-	if (r == 0 && spec->hostname)
+	if (r == 0 && spec->hostname && *spec->hostname)
 		r = netroot_hostname_check(spec->hostname, e);
 	return r == 0 && spec->append ? netroot_params_check(spec->append, e) : r;
 }
@@ -88,42 +88,39 @@ static int set_config(struct netroot *n, struct netroot_host *h, const struct st
 	return 0;
 }
 
-static void set(char **field, const char *value)
+/* What is to go, or NULL. */
+static char *clear_config(struct netroot_host *h)
 {
-	if (!value)
-		return;
-	free(*field);
-	*field = xstrdup(value);
+	char *old = h->has_config ? netroot_host_config_path(h) : NULL;
+
+	h->has_config = false;
+	return old;
 }
 
-static struct netroot_host *provide(
-	struct netroot *n, const char *id, const struct netroot_host_spec *spec, struct err *e)
+static int provide(struct netroot *n, const char *id, const struct netroot_host_spec *spec,
+	struct netroot_host **out, struct err *e)
 {
 	struct netroot_host *h = netroot_db_host(&n->db, id);
 
-	if (!h && !spec->label) {
-		err_set(e, ENOENT, "host %s is new: '--image=LABEL' is missing", id);
-		return NULL;
-	}
-	if (!h && n->db.host_count == NETROOT_HOSTS_MAX) {
-		err_set(e, EFBIG, "a tree has at most %d hosts", NETROOT_HOSTS_MAX);
-		return NULL;
-	}
+	if (!h && !spec->label)
+		return err_set(e, ENOENT, "host %s is new: '--image=LABEL' is missing", id);
+	if (!h && n->db.host_count == NETROOT_HOSTS_MAX)
+		return err_set(e, EFBIG, "a tree has at most %d hosts", NETROOT_HOSTS_MAX);
 	if (spec->label && !netroot_db_entry(&n->db, spec->label)) {
 		autofree char *shown = str_printable(spec->label);
 
-		err_set(e, ENOENT, "'%s' has no entry '%.200s'", n->path, shown);
-		return NULL;
+		return err_set(e, ENOENT, "'%s' has no entry '%.200s'", n->path, shown);
 	}
 	if (!h) {
 		h = netroot_db_add_host(&n->db);
 		memcpy(h->id, id, NETROOT_HOST_ID_BYTES);
 		h->append = xstrdup("");
 	}
-	set(&h->label, spec->label);
-	set(&h->hostname, spec->hostname);
-	set(&h->append, spec->append);
-	return h;
+	netroot_set_text(&h->label, spec->label);
+	netroot_set_optional(&h->hostname, spec->hostname);
+	netroot_set_text(&h->append, spec->append);
+	*out = h;
+	return 0;
 }
 
 int netroot_host_set(const struct netroot_host_spec *spec, struct err *e)
@@ -132,21 +129,24 @@ int netroot_host_set(const struct netroot_host_spec *spec, struct err *e)
 	autostrbuf archive = {0};
 	autofree char *old = NULL;
 	char id[NETROOT_HOST_ID_BYTES] = "";
+	struct netroot_host *h = NULL;
+	bool has_config = spec->config && *spec->config;
 	int r = check_spec(spec, id, e);
 
-	if (r == 0 && spec->config)
+	if (r == 0 && has_config)
 		r = make_archive(spec->config, &archive, e);
 	if (r < 0)
 		return r;
 	r = netroot_open(spec->tree, NETROOT_CHANGE, &n, e);
 	if (r < 0)
 		return r;
-	struct netroot_host *h = provide(n, id, spec, e);
-	if (!h)
-		return e->code == EFBIG ? -EFBIG : -ENOENT;
-	r = netroot_lines_check(&n->db, e);
-	if (r == 0 && spec->config)
+	r = provide(n, id, spec, &h, e);
+	if (r == 0)
+		r = netroot_lines_check(&n->db, e);
+	if (r == 0 && has_config)
 		r = set_config(n, h, &archive, &old, e);
+	else if (r == 0 && spec->config)
+		old = clear_config(h);
 	if (r == 0)
 		r = netroot_save(n, e);
 	if (r == 0 && old)

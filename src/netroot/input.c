@@ -15,7 +15,7 @@
 #define LIVE_SQUASHFS "LiveOS/squashfs.img"
 #define LIVE_MANIFEST "LiveOS/manifest.json"
 #define LIVE_EXT3FS   "LiveOS/ext3fs.img"
-#define COPY_BYTES    (1 * MIB)
+#define KERNEL_MAX    (512 * MIB)
 #define NO_EXT3FS     110 /* dracut, from this version on */
 #define NAME_CHARS    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 #define UUID_BYTES    16
@@ -129,6 +129,12 @@ static bool has_file(const struct tree *t, const char *path)
 	return en && S_ISREG(en->mode);
 }
 
+/* All versions of dracut agree on that. */
+static bool is_flat_root(const struct tree *t)
+{
+	return tree_find(t, "usr") && tree_find(t, "proc") && !tree_find(t, "LiveOS");
+}
+
 /* The image is open, its manifest read if it has one. */
 static int take_image(struct netroot_input *in, struct progress *p, struct err *e)
 {
@@ -148,6 +154,10 @@ static int take_image(struct netroot_input *in, struct progress *p, struct err *
 	make_uuid(in->sha256, uuid);
 	in->root = format_root(uuid);
 	in->flat = image_kind(in->img) == IMAGE_FLAT;
+	if (in->flat && !is_flat_root(image_tree(in->img)))
+		return err_set(e, EBADMSG,
+			"dracut does not take it for a root file system: there is no usr/ or no "
+			"proc/, or there is LiveOS/");
 	in->ext3fs = !in->flat && !has_file(image_outer(in->img), SQUASHFS_ROOTFS_PATH);
 	in->needs = NEEDS(MODULE_EXT4) | NEEDS(MODULE_SQUASHFS) | NEEDS(MODULE_OVERLAY);
 	autofree char *stem = stem_of(in->path);
@@ -236,7 +246,7 @@ static int look_into_squashfs(struct netroot_input *in, struct err *e)
 	in->ext3fs = has_file(t, LIVE_EXT3FS);
 	if (in->ext3fs)
 		return 0;
-	in->flat = tree_find(t, "usr") && tree_find(t, "proc");
+	in->flat = is_flat_root(t);
 	if (!in->flat)
 		return err_set(e, EBADMSG,
 			"'" LIVE_SQUASHFS
@@ -330,6 +340,9 @@ static int open_iso(struct netroot_input *in, struct progress *p, struct err *e)
 
 static int preflight(struct netroot_input *in, struct err *e)
 {
+	if (in->kernel->size_bytes > KERNEL_MAX)
+		return err_set(e, EFBIG, "'%s': its kernel has more than %llu bytes", in->path,
+			KERNEL_MAX);
 	int r = initramfs_look(in->initramfs, &in->initramfs_info, e);
 
 	if (r < 0)

@@ -2,10 +2,8 @@
 #include "netroot/loaders.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/file.h"
-#include "base/log.h"
 #include "base/xalloc.h"
 #include "media/media-tree.h"
 #include "netroot/store.h"
@@ -65,7 +63,7 @@ static int read_loader(
 static int put(struct netroot *n, const char *name, const char *data, size_t len, struct err *e)
 {
 	autofree char *path = xasprintf("tftp/%s", name);
-	int r = store_write(n->fd, path, data, len, 0644, e);
+	int r = store_stage(n->fd, path, data, len, 0644, e);
 
 	if (r < 0)
 		return r;
@@ -79,7 +77,7 @@ static int put(struct netroot *n, const char *name, const char *data, size_t len
 	return 0;
 }
 
-/* All of a set or none.  1: they are there now. */
+/* All of a set or none.  1: they are ready. */
 static int take_set(
 	struct netroot *n, struct image *img, const struct loader *set, size_t count, struct err *e)
 {
@@ -110,11 +108,79 @@ static int provide_uefi(struct netroot *n, struct netroot_input *in, bool renew,
 	return r < 0 ? r : 0;
 }
 
+static bool has_bios(const struct netroot *n)
+{
+	for (size_t i = 0; i < ARRAY_LEN(bios); i++) {
+		struct netroot_loader *l = find(&n->db, bios[i].name);
+		autofree char *path = xasprintf("tftp/%s", bios[i].name);
+
+		if (!l || store_verify(n->fd, path, &l->file, NULL) < 0)
+			return false;
+	}
+	return true;
+}
+
 int loaders_provide(struct netroot *n, struct netroot_input *in, bool renew, struct err *e)
 {
 	int r = provide_uefi(n, in, renew, e);
 
-	if (r == 0 && !loaders_has(&n->db, "pxelinux.0"))
+	if (r == 0 && !has_bios(n))
 		r = take_set(n, NULL, bios, ARRAY_LEN(bios), e);
 	return r < 0 ? r : 0;
+}
+
+bool loaders_is_waiting(const struct netroot *n, const char *name)
+{
+	const struct netroot_loader *l = find(&n->db, name);
+	autofree char *waiting = xasprintf("tftp/%s.new", name);
+
+	return l && store_verify(n->fd, waiting, &l->file, NULL) == 0;
+}
+
+int loaders_complete(struct netroot *n, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n->db.loader_count; i++) {
+		autofree char *path = xasprintf("tftp/%s", n->db.loaders[i].name);
+
+		if (loaders_is_waiting(n, n->db.loaders[i].name))
+			r = store_adopt(n->fd, path, e);
+	}
+	return r;
+}
+
+/* Each name in turn; NULL behind the last one. */
+static const char *name_at(size_t i)
+{
+	return i < ARRAY_LEN(uefi)                      ? uefi[i].name
+		: i < ARRAY_LEN(uefi) + ARRAY_LEN(bios) ? bios[i - ARRAY_LEN(uefi)].name
+							: NULL;
+}
+
+bool loaders_is_name(const char *name)
+{
+	for (size_t i = 0; name_at(i); i++)
+		if (str_eq(name_at(i), name))
+			return true;
+	return false;
+}
+
+void loaders_abandon(struct netroot *n)
+{
+	for (size_t i = 0; name_at(i); i++) {
+		autofree char *path = xasprintf("tftp/%s", name_at(i));
+
+		store_abandon(n->fd, path);
+	}
+}
+
+void loaders_drop(struct netroot *n)
+{
+	loaders_abandon(n);
+	for (size_t i = 0; name_at(i); i++) {
+		autofree char *path = xasprintf("tftp/%s", name_at(i));
+
+		(void)!store_remove(n->fd, path, NULL);
+	}
 }

@@ -5,11 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/xalloc.h"
 #include "netroot/generate.h"
+#include "netroot/loaders.h"
 #include "netroot/store.h"
 
 #define SYSTEM_BYTES (512 * MIB) /* for a system and some changes to it */
@@ -45,7 +47,8 @@ static int open_folder(struct netroot *n, bool create, struct err *e)
 	n->fd = open(n->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (n->fd < 0 && errno == ENOENT)
 		return err_set(e, ENOENT, "there is no tree '%s' (--tree)", n->path);
-	if (n->fd < 0)
+	/* Servers read it, whatever the umask is. */
+	if (n->fd < 0 || (n->made_folder && fchmod(n->fd, 0755) < 0))
 		return err_errno(e, "'%s'", n->path);
 	n->real = realpath(n->path, NULL);
 	if (!n->real)
@@ -69,15 +72,20 @@ static int lock(const struct netroot *n, enum netroot_access access, struct err 
 	return err_errno(e, "'%s'", n->path);
 }
 
-/* What else than a tree is in the folder is not touched. */
+/*
+ * What else than a tree is in the folder is not touched.  A power cut in the first write leaves the
+ * database without its name.
+ */
 static int check_empty(const struct netroot *n, struct err *e)
 {
 	autostrv names = {0};
 	int r = store_list(n->fd, ".", &names, e);
 
-	if (r == 0 && names.count > 0)
-		r = err_set(
-			e, ENOTEMPTY, "'%s' is not empty, and has no " NETROOT_DB_FILE, n->path);
+	for (size_t i = 0; r == 0 && i < names.count; i++)
+		if (!str_eq(names.items[i], NETROOT_DB_FILE ".new") &&
+			!str_eq(names.items[i], "lost+found"))
+			r = err_set(e, ENOTEMPTY, "'%s' is not empty, and has no " NETROOT_DB_FILE,
+				n->path);
 	return r;
 }
 
@@ -140,20 +148,49 @@ int netroot_open(const char *path, enum netroot_access access, struct netroot **
 	return 0;
 }
 
+static bool has_folders(const struct netroot *n)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_LEN(folders); i++)
+		if (fstatat(n->fd, folders[i].path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			return true;
+	return false;
+}
+
+/* Where something stays, the database stays, too: without it no command would take the folder. */
 void netroot_drop_new(struct netroot *n)
 {
 	if (n->is_new) {
+		loaders_drop(n);
 		for (size_t i = ARRAY_LEN(folders); i-- > 0;)
 			(void)!store_remove(n->fd, folders[i].path, NULL);
-		(void)!store_remove(n->fd, NETROOT_DB_FILE, NULL);
+		if (!has_folders(n))
+			(void)!store_remove(n->fd, NETROOT_DB_FILE, NULL);
 	}
 	if (n->made_folder)
 		rmdir(n->path);
 }
 
+/* One that cannot go does not keep the others. */
+static int drop_paths(struct netroot *n, const struct strv *paths, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < paths->count; i++) {
+		struct err why = {0};
+		int one = store_remove(n->fd, paths->items[i], &why);
+
+		if (one < 0 && r == 0)
+			r = err_set(e, -one, "%s", why.msg);
+	}
+	return r;
+}
+
 /* What an earlier database had. */
 static int drop_stale(struct netroot *n, const struct generated *g, struct err *e)
 {
+	autostrv stale = {0};
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < ARRAY_LEN(generated_folders); i++) {
@@ -165,10 +202,10 @@ static int drop_stale(struct netroot *n, const struct generated *g, struct err *
 				"%s/%s", generated_folders[i], names.items[k]);
 
 			if (!strv_has(&g->paths, path))
-				r = store_remove(n->fd, path, e);
+				strv_add(&stale, path);
 		}
 	}
-	return r;
+	return r < 0 ? r : drop_paths(n, &stale, e);
 }
 
 /* Names and titles come from images, and a database that cannot be read would lock everybody out. */
@@ -199,6 +236,7 @@ static int save(struct netroot *n, struct err *e)
 	if (r == 0) {
 		n->is_new = n->made_folder = false;
 		n->saved = true;
+		r = loaders_complete(n, e);
 	}
 	for (size_t i = 0; r == 0 && i < g.paths.count; i++)
 		r = store_write(n->fd, g.paths.items[i], g.texts.items[i], strlen(g.texts.items[i]),
@@ -213,21 +251,30 @@ int netroot_save(struct netroot *n, struct err *e)
 	return r < 0 ? err_wrap(e, r, "'%s'", n->path) : 0;
 }
 
+char *netroot_part_path(enum netroot_part part, const char *id)
+{
+	return part == NETROOT_PART_IMAGE     ? xasprintf("images/%s.img", id)
+		: part == NETROOT_PART_KERNEL ? xasprintf("tftp/%s/vmlinuz", id)
+					      : xasprintf("tftp/%s/initrd.img", id);
+}
+
+void netroot_image_paths(const char *id, struct strv *out)
+{
+	for (unsigned part = 0; part < NETROOT_PART_COUNT; part++) {
+		char *path = netroot_part_path(part, id);
+
+		strv_take(out, path);
+		strv_take(out, xasprintf("%s.new", path));
+	}
+	strv_take(out, xasprintf("tftp/%s", id));
+}
+
 int netroot_drop_files(struct netroot *n, const char *id, struct err *e)
 {
-	static const char *const formats[] = {"tftp/%s/vmlinuz", "tftp/%s/vmlinuz.new",
-		"tftp/%s/initrd.img", "tftp/%s/initrd.img.new", "tftp/%s", "images/%s.img",
-		"images/%s.img.new"};
-	int r = 0;
+	autostrv paths = {0};
 
-	for (size_t i = 0; r == 0 && i < ARRAY_LEN(formats); i++) {
-		const char *at = strchr(formats[i], '%');
-		autofree char *path = xasprintf(
-			"%.*s%s%s", (int)(at - formats[i]), formats[i], id, at + strlen("%s"));
-
-		r = store_remove(n->fd, path, e);
-	}
-	return r;
+	netroot_image_paths(id, &paths);
+	return drop_paths(n, &paths, e);
 }
 
 uint64_t netroot_client_memory(const struct netroot_image *img)

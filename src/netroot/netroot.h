@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/progress.h"
+#include "base/str.h"
 #include "netroot/db.h"
 
 #define NETROOT_TREE "netroot" /* where --tree is not given */
@@ -41,9 +42,22 @@ void netroot_free(struct netroot *n);
 DEFINE_AUTOPTR(netroot, netroot_free)
 /* Write the database, then all that is made of it. */
 int netroot_save(struct netroot *n, struct err *e) MUST_CHECK;
-/* After a failure: the folders of a tree that did not come to be. */
+/* After a failure: what a tree has that did not come to be. */
 void netroot_drop_new(struct netroot *n);
-/* The files of an image; what is not there is fine. */
+
+/* Parts of an image, each a file of its own. */
+enum netroot_part {
+	NETROOT_PART_IMAGE,
+	NETROOT_PART_KERNEL,
+	NETROOT_PART_INITRAMFS,
+	NETROOT_PART_COUNT,
+};
+
+/* Where it lies in the tree.  The caller frees it. */
+char *netroot_part_path(enum netroot_part part, const char *id) MUST_CHECK;
+/* All that an image may have, also what is not complete; the folder comes last. */
+void netroot_image_paths(const char *id, struct strv *out);
+/* These files; what is not there is fine.  It goes on after an error, and returns the first one. */
 int netroot_drop_files(struct netroot *n, const char *id, struct err *e) MUST_CHECK;
 
 /* Bytes of memory that a client should have, by what it unpacks while it starts. */
@@ -53,7 +67,8 @@ struct netroot_add_spec {
 	const char *tree, *image;
 	const char *label;  /* NULL: of the image */
 	const char *append; /* NULL: as it is, or none */
-	const char *server; /* the same */
+	const char *server; /* the same; "": none any more */
+	bool verify;        /* of an image that is there already, read all bytes */
 };
 
 struct netroot_added {
@@ -76,7 +91,7 @@ int netroot_remove(const char *tree, const char *label, struct err *e) MUST_CHEC
 
 struct netroot_host_spec {
 	const char *tree, *host;
-	/* NULL each: as it is, or none; label must be given for a new host. */
+	/* NULL each: as it is, or none, and "" for none; label must be given for a new host. */
 	const char *label, *hostname, *append, *config;
 };
 
@@ -86,12 +101,16 @@ int netroot_host_remove(const char *tree, const char *host, struct err *e) MUST_
 struct netroot_gc_spec {
 	const char *tree;
 	bool dry_run;
+	bool all; /* also the image that each label had before */
 	/* Called for each file or folder that goes. */
 	void (*found)(void *ctx, const char *path, uint64_t bytes);
 	void *ctx;
 };
 
-/* Delete images that no entry offers, and what runs that were cut off have left. */
+/*
+ * Delete images that no entry offers or has offered just before, and what runs that were cut off have
+ * left.
+ */
 int netroot_gc(const struct netroot_gc_spec *spec, struct err *e) MUST_CHECK;
 
 struct netroot_check_spec {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/endian.h"
+#include "base/interrupt.h"
 #include "base/xalloc.h"
 #include "fmt/cpio-read.h"
 
@@ -32,9 +33,7 @@ struct input {
 	uint64_t at;
 	char *chunk;
 	struct archive *archive; /* NULL: as they are */
-	const char *block;       /* of the archive, what is left of it */
-	size_t block_len;
-	uint64_t *total; /* of all that was given out */
+	uint64_t *total;         /* of all that was given out */
 	struct initramfs_info *info;
 };
 
@@ -50,12 +49,26 @@ static bool is_component(const char *path, const char *suffix)
 			path[strlen(path) - strlen(suffix) - 1] == '/');
 }
 
+/* Anything below drivers/net/ but what no card is: buses and chips that belong to one, and loops. */
+static bool is_network_driver(const char *path)
+{
+	static const char *const others[] = {
+		"phy/", "mdio", "pcs/", "mii.", "loopback.", "dummy.", "tun.", "veth."};
+	const char *at = strstr(path, "drivers/net/");
+
+	for (size_t i = 0; at && i < ARRAY_LEN(others); i++)
+		if (str_starts(at + strlen("drivers/net/"), others[i]))
+			return false;
+	return at != NULL;
+}
+
 /* "kernel/drivers/block/nbd.ko.xz" */
 static void note_module(struct initramfs_info *x, const char *path)
 {
 	const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
 	const char *end = strstr(name, ".ko");
 
+	x->network_driver |= end && is_network_driver(path);
 	for (size_t i = 0; end && i < MODULE_COUNT; i++)
 		if (strlen(module_names[i]) == (size_t)(end - name) &&
 			str_starts(name, module_names[i]))
@@ -101,6 +114,14 @@ static void note_version(struct initramfs_info *x, const char *path)
 		x->dracut_version = (unsigned)version;
 }
 
+/* In bin/ or sbin/. */
+static bool is_program(const char *path, const char *name)
+{
+	size_t folder = is_component(path, name) ? strlen(path) - strlen(name) : 0;
+
+	return folder >= strlen("bin/") && str_starts(path + folder - strlen("bin/"), "bin/");
+}
+
 static void visit(void *ctx, const char *path, uint64_t size UNUSED, const char *data)
 {
 	struct initramfs_info *x = ((struct input *)ctx)->info;
@@ -111,9 +132,10 @@ static void visit(void *ctx, const char *path, uint64_t size UNUSED, const char 
 	x->live |= is_component(path, "dmsquash-live-root") ||
 		is_component(path, "dmsquash-live-root.sh");
 	x->nbd_hook |= str_ends(path, "parse-nbdroot.sh");
-	x->nbd_client |= is_component(path, "nbd-client");
-	x->network |= is_component(path, "sbin/ifup") || is_component(path, "bin/ifup") ||
-		is_component(path, "systemd-networkd") || is_component(path, "NetworkManager");
+	/* With their folder: etc/NetworkManager is there without the program, too. */
+	x->nbd_client |= is_program(path, "nbd-client");
+	x->network |= is_program(path, "ifup") || is_program(path, "NetworkManager") ||
+		is_component(path, "lib/systemd/systemd-networkd");
 	if (!rest)
 		return;
 	note_release(x, rest);
@@ -136,7 +158,9 @@ static int read_plain(void *ctx, void *buf, size_t len, size_t *got, struct err 
 	struct input *in = ctx;
 
 	*got = (size_t)MIN(len, in->s->size_bytes - in->at);
-	int r = source_read_at(in->s, buf, *got, in->at, e);
+	int r = interrupt_check(e);
+	if (r == 0)
+		r = source_read_at(in->s, buf, *got, in->at, e);
 	in->at += *got;
 	return r < 0 ? r : count(in, *got, e);
 }
@@ -166,7 +190,10 @@ static int archive_fails(struct archive *a, struct err *e)
 static int read_unpacked(void *ctx, void *buf, size_t len, size_t *got, struct err *e)
 {
 	struct input *in = ctx;
+	int r = interrupt_check(e);
 
+	if (r < 0)
+		return r;
 	for (*got = 0; *got < len;) {
 		la_ssize_t n = archive_read_data(in->archive, (char *)buf + *got, len - *got);
 
@@ -221,13 +248,16 @@ static int look_inside(struct input *in, struct err *e)
 int initramfs_look(struct source *s, struct initramfs_info *out, struct err *e)
 {
 	autofree char *chunk = xcalloc(1, CHUNK_BYTES);
-	autoinitramfs info = {.packed_bytes = s->size_bytes};
+	autoinitramfs info = {0};
 	uint64_t rest = 0;
 	struct input in = {.s = s, .chunk = chunk, .total = &info.unpacked_bytes, .info = &info};
 	const struct cpio_walk walk = {.read = read_plain, .visit = visit, .ctx = &in};
 
 	if (s->size_bytes == 0)
 		return err_set(e, EBADMSG, "it is empty");
+	/* A file of an ISO may have the same bytes many times. */
+	if (s->size_bytes > NETROOT_PACKED_MAX)
+		return err_set(e, EFBIG, "it has more than %llu bytes", NETROOT_PACKED_MAX);
 	int r = cpio_walk(&walk, &rest, e);
 	if (r == 0 && rest < s->size_bytes) {
 		info.unpacked_bytes = rest;
@@ -261,6 +291,7 @@ int initramfs_judge(
 	lacks(&list, x->network,
 		"dracut's module 'network' (packages dracut-network, and NetworkManager or "
 		"systemd-networkd)");
+	lacks(&list, x->network_driver, "a driver of a network card (kernel/drivers/net/)");
 	lacks(&list, x->modules[MODULE_NBD],
 		"the kernel module 'nbd' (add_drivers+=\" nbd \" in /etc/dracut.conf.d)");
 	for (size_t i = 0; i < MODULE_COUNT; i++) {

@@ -14,6 +14,7 @@
 #include "base/str.h"
 
 #define NETROOT_UNPACKED_MAX (2 * GIB)
+#define NETROOT_PACKED_MAX   (1 * GIB)
 
 /* Kernel modules that matter; those built into the kernel count. */
 enum initramfs_module {
@@ -31,12 +32,13 @@ enum initramfs_module {
 #define NEEDS(module) (1U << (module))
 
 struct initramfs_info {
-	uint64_t packed_bytes, unpacked_bytes;
+	uint64_t unpacked_bytes;
 	bool dracut;               /* made by it */
 	unsigned dracut_version;   /* 0: not known */
 	bool live;                 /* its module dmsquash-live */
 	bool nbd_hook, nbd_client; /* its module nbd, and the program */
 	bool network;              /* something that sets up an address */
+	bool network_driver;       /* of any card; built into the kernel counts */
 	bool modules[MODULE_COUNT];
 	struct strv releases; /* of the kernels whose modules are in it */
 };

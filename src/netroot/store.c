@@ -38,6 +38,13 @@ static int open_parent(int root_fd, const char *path, const char **name, struct 
 	return open_beneath(root_fd, folder, O_RDONLY | O_DIRECTORY, e);
 }
 
+static int set_folder_mode(int parent, const char *name, unsigned mode, struct err *e)
+{
+	autofd int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 || fchmod(fd, mode) < 0 ? err_errno(e, "mode of folder '%s'", name) : 0;
+}
+
 int store_make_folder(int root_fd, const char *path, unsigned mode, struct err *e)
 {
 	const char *name;
@@ -46,13 +53,18 @@ int store_make_folder(int root_fd, const char *path, unsigned mode, struct err *
 
 	if (parent < 0)
 		return parent;
-	if (mkdirat(parent, name, mode) < 0 && errno != EEXIST)
+	bool made = mkdirat(parent, name, mode) == 0;
+	if (!made && errno != EEXIST)
 		return err_errno(e, "creating folder '%s'", path);
 	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_errno(e, "'%s'", path);
 	if (S_ISLNK(st.st_mode))
 		return say_link(-ELOOP, path, e);
-	return S_ISDIR(st.st_mode) ? 0 : err_set(e, ENOTDIR, "'%s' is not a folder", path);
+	if (!S_ISDIR(st.st_mode))
+		return err_set(e, ENOTDIR, "'%s' is not a folder", path);
+	/* Whatever the umask is: servers read one of ours, and nobody else what only its owner may. */
+	bool wide = (mode & 077) == 0 && (st.st_mode & 077) != 0;
+	return made || wide ? set_folder_mode(parent, name, (st.st_mode & 07000) | mode, e) : 0;
 }
 
 /* A named pipe in the place of a file would be waited for. */
@@ -139,10 +151,20 @@ static int hash_fd(int fd, struct netroot_file *out, struct err *e)
 	return sha256_source(s, out->sha256, e);
 }
 
+static int give_name(int parent, const char *path, struct err *e)
+{
+	const char *name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
+	autofree char *tmp = xasprintf("%s" NEW, name);
+
+	if (renameat(parent, tmp, parent, name) < 0 || fsync(parent) < 0)
+		return err_errno(e, "'%s'", path);
+	return 0;
+}
+
 int store_finish(int root_fd, const char *path, int fd, struct netroot_file *out, struct err *e)
 {
 	autofree char *tmp = xasprintf("%s" NEW, path);
-	const char *name, *final;
+	const char *name;
 	autofd int parent = open_parent(root_fd, tmp, &name, e);
 	int r = parent < 0 ? parent : 0;
 
@@ -152,10 +174,15 @@ int store_finish(int root_fd, const char *path, int fd, struct netroot_file *out
 		r = hash_fd(fd, out, e);
 	if (r < 0)
 		return r;
-	final = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-	if (renameat(parent, name, parent, final) < 0 || fsync(parent) < 0)
-		return err_errno(e, "'%s'", path);
-	return 0;
+	return give_name(parent, path, e);
+}
+
+int store_adopt(int root_fd, const char *path, struct err *e)
+{
+	const char *name;
+	autofd int parent = open_parent(root_fd, path, &name, e);
+
+	return parent < 0 ? parent : give_name(parent, path, e);
 }
 
 void store_abandon(int root_fd, const char *path)
@@ -181,7 +208,7 @@ static bool is_same(int root_fd, const char *path, const void *data, size_t len,
 		memcmp(old, data, len) == 0;
 }
 
-int store_write(
+int store_stage(
 	int root_fd, const char *path, const void *data, size_t len, unsigned mode, struct err *e)
 {
 	if (is_same(root_fd, path, data, len, mode))
@@ -190,7 +217,22 @@ int store_write(
 	if (fd < 0)
 		return fd;
 	int r = io_write(fd, data, len, e);
-	r = r < 0 ? err_wrap(e, r, "'%s'", path) : store_finish(root_fd, path, fd, NULL, e);
+	if (r == 0 && fsync(fd) < 0)
+		r = err_errno(e, "writing");
+	if (r == 0)
+		return 1;
+	store_abandon(root_fd, path);
+	return err_wrap(e, r, "'%s'", path);
+}
+
+int store_write(
+	int root_fd, const char *path, const void *data, size_t len, unsigned mode, struct err *e)
+{
+	int r = store_stage(root_fd, path, data, len, mode, e);
+
+	if (r <= 0)
+		return r;
+	r = store_adopt(root_fd, path, e);
 	if (r < 0)
 		store_abandon(root_fd, path);
 	return r;
@@ -210,7 +252,7 @@ int store_remove(int root_fd, const char *path, struct err *e)
 		return parent;
 	if (unlinkat(parent, name, 0) == 0 || errno == ENOENT)
 		return 0;
-	if (errno == EISDIR && unlinkat(parent, name, AT_REMOVEDIR) == 0)
+	if (errno == EISDIR && (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOTEMPTY))
 		return 0;
 	return err_errno(e, "removing '%s'", path);
 }

@@ -43,7 +43,8 @@ static char *clean(const char *line, bool skip_first)
 	autostrbuf out = {0};
 
 	cmd_line_split(line, &words);
-	for (size_t i = skip_first; i < words.count; i++)
+	/* A comment of GRUB's. */
+	for (size_t i = skip_first; i < words.count && words.items[i][0] != '#'; i++)
 		if (*words.items[i] && !is_dropped(words.items[i]))
 			cmd_line_add_word(&out, words.items[i]);
 	return strbuf_take(&out);

@@ -41,6 +41,11 @@ int netroot_params_check(const char *params, struct err *e)
 				"(byte 0x%02x)",
 				(unsigned char)*p);
 		quotes += *p == '"';
+		/* Also within quotes, which iPXE does not know. */
+		if (*p == '#' && (p == params || p[-1] == ' '))
+			return err_set(e, EINVAL,
+				"kernel parameters with a word that begins with '#', where iPXE stops "
+				"reading");
 	}
 	if (strstr(params, "&&"))
 		return err_set(

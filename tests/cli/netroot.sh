@@ -41,11 +41,12 @@ refuse() {
 # initramfs FILE RELEASE [LEFT_OUT]: what dracut would put into one.
 initramfs() {
 	rm -rf i
-	mkdir -p i/usr/lib/dracut/hooks/cmdline i/usr/sbin "i/usr/lib/modules/$2/kernel"
+	mkdir -p i/usr/lib/dracut/hooks/cmdline i/usr/sbin "i/usr/lib/modules/$2/kernel/drivers/net"
 	: >i/usr/lib/dracut/hooks/cmdline/90-parse-nbdroot.sh
 	for f in usr/sbin/nbd-client usr/sbin/dmsquash-live-root usr/sbin/ifup \
 		"usr/lib/modules/$2/kernel/nbd.ko.xz" "usr/lib/modules/$2/kernel/loop.ko" \
-		"usr/lib/modules/$2/kernel/overlay.ko" "usr/lib/modules/$2/kernel/dm-snapshot.ko"; do
+		"usr/lib/modules/$2/kernel/overlay.ko" "usr/lib/modules/$2/kernel/dm-snapshot.ko" \
+		"usr/lib/modules/$2/kernel/drivers/net/virtio_net.ko"; do
 		: >"i/$f"
 	done
 	printf 'kernel/fs/ext4/ext4.ko\nkernel/fs/squashfs/squashfs.ko\nkernel/fs/isofs/isofs.ko\n' \
@@ -164,9 +165,15 @@ expect 0 "$bedplate" netroot list --tree=t --json
 [ "$(jq -c '[.default,([.entries[].label]),.hosts]' "$work/out")" = \
 	'["testnode-1.0",["KIWI","OLD","PXE","testnode-1.0"],[]]' ] || fail "$(cat "$work/out")"
 
+# --- the server that was set is none any more ---
+expect 0 "$bedplate" netroot add --tree=t KIWI.iso --label KIWI --server 10.0.0.9
+has t/tftp/pxelinux.cfg/default "netroot=nbd:10.0.0.9:"
+expect 0 "$bedplate" netroot add --tree=t KIWI.iso --label KIWI --server=
+has t/tftp/pxelinux.cfg/default "# KIWI: needs 'netroot add --server'"
+
 # --- default and hosts ---
 expect 0 "$bedplate" netroot default --tree=t OLD
-has t/tftp/grub/grub.cfg "set default='OLD'"
+has t/tftp/grub/grub.cfg "set default='e-OLD'"
 has t/tftp/pxelinux.cfg/default "DEFAULT +local"
 mkdir -p config/etc/ssh
 echo key >config/etc/ssh/host_key
@@ -176,10 +183,12 @@ expect 0 "$bedplate" netroot host --tree=t 52-54-00-AA-BB-CC --image testnode-1.
 expect 0 "$bedplate" netroot host --tree=t $uuid2 --image KIWI
 mac=t/tftp/pxelinux.cfg/01-52-54-00-aa-bb-cc
 has $mac "DEFAULT testnode-1.0"
+cmp t/tftp/pxelinux.cfg/0123abcd-0000-1111-2222-333344445555 \
+	t/tftp/pxelinux.cfg/cdab2301-0000-1111-2222-333344445555 || fail "the swapped UUID"
 has $mac "systemd.hostname=n1 x=1"
 [ "$(grep -c 'x=1' $mac)" -eq 1 ] || fail "another entry has the host's parameters"
 lacks t/tftp/pxelinux.cfg/default systemd.hostname
-has t/tftp/grub/hosts/52:54:00:aa:bb:cc.cfg "set default='testnode-1.0'"
+has t/tftp/grub/hosts/52:54:00:aa:bb:cc.cfg "set default='e-testnode-1.0'"
 has t/tftp/ipxe/52-54-00-aa-bb-cc.ipxe "choose --default testnode-1.0"
 has t/tftp/ipxe/0123abcd-0000-1111-2222-333344445555.ipxe "choose --default KIWI"
 [ -f t/tftp/pxelinux.cfg/0123abcd-0000-1111-2222-333344445555 ] || fail "no file for the UUID"
@@ -200,8 +209,21 @@ gone "$old"
 [ "$(cpio -i --to-stdout --quiet etc/ssh/host_key <"$(host_file)")" = key2 ] || fail "the host's files"
 has t/tftp/ipxe/52-54-00-aa-bb-cc.ipxe "systemd.hostname=n1 x=1"
 refuse "'OLD' is what host 52:54:00:aa:bb:cc boots" remove --tree=t OLD
+# And what is given empty goes.
+old=$(host_file)
+expect 0 "$bedplate" netroot host --tree=t 52:54:00:aa:bb:cc --hostname= --append= --config=
+gone "$old"
+lacks t/tftp/ipxe/52-54-00-aa-bb-cc.ipxe "systemd.hostname"
+lacks t/tftp/ipxe/52-54-00-aa-bb-cc.ipxe "x=1"
+expect 0 "$bedplate" netroot list --tree=t --json
+[ "$(jq -c '.hosts[] | select(.host | startswith("52")) | [.hostname,.append,.config]' "$work/out")" = \
+	'[null,"",false]' ] || fail "$(cat "$work/out")"
+expect 0 "$bedplate" netroot host --tree=t 52:54:00:aa:bb:cc --config config
+old=$(host_file)
+chmod 755 t/hosts
 expect 0 "$bedplate" netroot host --tree=t 52:54:00:AA:bb:cc --remove
-gone $mac "$(host_file)"
+gone $mac "$old"
+[ "$(stat -c %a t/hosts)" = 700 ] || fail "the mode of hosts/"
 refuse "'OLD' is the default" remove --tree=t OLD
 refuse "has no host 52:54:00:aa:bb:cc" host --tree=t 52:54:00:aa:bb:cc --remove
 refuse "'--image=LABEL' is missing" host --tree=t 52:54:00:aa:bb:cc --hostname n
@@ -217,20 +239,43 @@ expect 2 "$bedplate" netroot host --tree=t 52:54:00:aa:bb:cc
 # --- a new build under the same label; the old one stays until gc ---
 expect 0 "$bedplate" netroot add --tree=t b.squashfs.img --label testnode-1.0
 id2=$(sha256sum <b.squashfs.img | cut -c1-16)
-has "$work/out" "image $id stays for running clients until 'netroot gc'"
+has "$work/out" "image $id stays for running clients: 'netroot gc --all' deletes it"
 has t/tftp/pxelinux.cfg/default "netroot=nbd:10.0.0.1:$id2.img"
 lacks t/tftp/pxelinux.cfg/default "$id.img"
 has t/images/nbd.conf "[$id.img]"
-: >t/images/0123456789abcdef.img.new
-: >t/images/mine.txt
+# What commands leave that are cut off, and what is somebody else's; it does not stop any command.
+left="netroot.json.new images/0123456789abcdef.img.new images/nbd.conf.new tftp/boot.ipxe.new
+	tftp/grubx64.efi.new tftp/grub/grub.cfg.new hosts/52-54-00-aa-bb-cc.0123456789abcdef.cpio.new"
+mkdir t/tftp/ipxe/mine t/tftp/"$id"/mine
+mine="images/mine.txt images/mine.new tftp/mine.efi.new tftp/ipxe/mine/file tftp/$id/mine/file hosts/mine.cpio"
+for f in $left $mine; do
+	: >t/"$f"
+done
 expect 0 "$bedplate" netroot gc --tree=t --dry-run
-has "$work/out" "images/$id.img "
-has "$work/out" "images/0123456789abcdef.img.new "
+for f in $left; do
+	has "$work/out" "$f "
+done
+lacks "$work/out" mine
+lacks "$work/out" "$id.img "
 lacks "$work/out" "$id2"
-[ -f t/images/"$id".img ] || fail "a dry run deletes"
+[ -f t/images/0123456789abcdef.img.new ] || fail "a dry run deletes"
 expect 0 "$bedplate" netroot gc --tree=t
-gone t/images/"$id".img t/tftp/"$id" t/images/0123456789abcdef.img.new
-[ -e t/images/mine.txt ] || fail "gc deletes what is not ours"
+for f in $left; do
+	gone "t/$f"
+done
+has t/images/nbd.conf "[$id.img]"
+expect 0 "$bedplate" netroot check --tree=t
+# The image that the label had before goes when it is told to.
+expect 0 "$bedplate" netroot gc --tree=t --all --dry-run
+has "$work/out" "images/$id.img "
+[ -f t/images/"$id".img ] || fail "a dry run deletes"
+expect 0 "$bedplate" netroot gc --tree=t --all
+gone t/images/"$id".img t/tftp/"$id"/vmlinuz
+for f in $mine; do
+	[ -e t/"$f" ] || fail "gc has deleted $f, which is not ours"
+	rm t/"$f"
+done
+rm -r t/tftp/ipxe/mine t/tftp/"$id"
 lacks t/images/nbd.conf "[$id.img]"
 expect 0 "$bedplate" netroot check --tree=t
 
@@ -238,10 +283,10 @@ expect 0 "$bedplate" netroot check --tree=t
 mv t moved
 expect 1 "$bedplate" netroot check --tree=moved
 same "$work/out" "images/nbd.conf: not as the database says"
-expect 0 "$bedplate" netroot gc --tree=moved
+expect 0 "$bedplate" netroot default --tree=moved OLD
 expect 0 "$bedplate" netroot check --tree=moved
 mv moved t
-expect 0 "$bedplate" netroot gc --tree=t
+expect 0 "$bedplate" netroot default --tree=t OLD
 cp -r t good
 printf X | dd of=t/images/"$id2".img bs=1 seek=5000 conv=notrunc status=none
 rm t/tftp/"$id2"/vmlinuz t/tftp/boot.ipxe
@@ -250,8 +295,31 @@ jq -r '.wrong[] | .file + " " + .problem' "$work/out" >wrong
 same wrong "images/$id2.img damaged
 tftp/$id2/vmlinuz missing
 tftp/boot.ipxe missing"
-# Adding it again completes it.
+# Adding it again completes it: kernel and initramfs always, the bytes of the image when told to.
 expect 0 "$bedplate" netroot add --tree=t b.squashfs.img --label testnode-1.0
+lacks "$work/out" "was there already"
+expect 0 "$bedplate" netroot check --tree=t
+printf X | dd of=t/tftp/"$id2"/initrd.img bs=1 seek=50 conv=notrunc status=none
+expect 0 "$bedplate" netroot add --tree=t b.squashfs.img --label testnode-1.0
+lacks "$work/out" "was there already"
+printf X | dd of=t/images/"$id2".img bs=1 seek=5000 conv=notrunc status=none
+expect 0 "$bedplate" netroot add --tree=t b.squashfs.img --label testnode-1.0
+has "$work/out" "was there already"
+expect 0 "$bedplate" netroot add --tree=t b.squashfs.img --label testnode-1.0 --verify
+lacks "$work/out" "was there already"
+expect 0 "$bedplate" netroot check --tree=t
+# A power cut between the database and a boot loader that it has.
+cp t/tftp/grubx64.efi t/tftp/grubx64.efi.new
+echo old >t/tftp/grubx64.efi
+expect 1 "$bedplate" netroot check --tree=t
+same "$work/out" "tftp/grubx64.efi: damaged"
+cp -r t cut
+expect 1 "$bedplate" netroot add --tree=cut b.squashfs.img --append "$(printf 'x%.0s' $(seq 1990))"
+cmp cut/tftp/grubx64.efi good/tftp/grubx64.efi || fail "what waited for its name is lost"
+rm -r cut
+expect 0 "$bedplate" netroot gc --tree=t
+[ ! -s "$work/out" ] || fail "gc deletes a boot loader: $(cat "$work/out")"
+gone t/tftp/grubx64.efi.new
 expect 0 "$bedplate" netroot check --tree=t
 
 # --- links that lead out of the tree ---
@@ -316,11 +384,22 @@ refuse "there is no kernel on it" add --tree=t NOKERNEL.iso
 mksquashfs outside odd.sqfs -quiet -no-progress >/dev/null
 iso ODD isolinux/vmlinuz isolinux/initrd.img odd.sqfs
 refuse "holds neither LiveOS/rootfs.img" add --tree=t ODD.iso
+# dracut takes a squashfs with LiveOS/ for a nested one, and one without proc/ for none.
+mkdir flat/LiveOS
+mksquashfs flat odd.squashfs.img -quiet -no-progress -noappend >/dev/null
+rmdir flat/LiveOS
+iso ODD isolinux/vmlinuz isolinux/initrd.img odd.squashfs.img
+refuse "holds neither LiveOS/rootfs.img" add --tree=t ODD.iso
+mkdir -p noproc/usr noproc/boot
+rm odd.squashfs.img
+mksquashfs noproc odd.squashfs.img -quiet -no-progress >/dev/null
+refuse "dracut does not take it for a root file system" add --tree=t odd.squashfs.img
 refuse "65 characters" add --tree=t OLD.iso --label "$(printf 'x%.0s' $(seq 65))"
 refuse "bad label 'a b'" add --tree=t OLD.iso --label 'a b'
 refuse "bad label '../x'" add --tree=t OLD.iso --label ../x
 refuse "bad server 'a b'" add --tree=t OLD.iso --server 'a b'
 refuse "kernel parameters with a character" add --tree=t OLD.iso --append 'x=\y'
+refuse "a word that begins with '#'" add --tree=t OLD.iso --append 'x #y'
 refuse "kernel parameters with a character" add --tree=t OLD.iso --append 'x
 LABEL y'
 jq '.liveimg.sha256 |= (if startswith("0") then "1" else "0" end) + .[1:]' a.manifest.json >c.manifest.json
@@ -336,6 +415,10 @@ initramfs plain 6.1.0-1 overlay.ko
 gzip -n <plain >gz
 iso BAD isolinux/vmlinuz isolinux/initrd.img flat.sqfs
 refuse "lacks: the kernel module 'overlay'" add --tree=t BAD.iso
+initramfs plain 6.1.0-1 virtio_net
+gzip -n <plain >gz
+iso BAD isolinux/vmlinuz isolinux/initrd.img flat.sqfs
+refuse "lacks: a driver of a network card" add --tree=t BAD.iso
 initramfs plain 6.1.0-1
 (cd i && : >usr/lib/dracut/dracut-110-1 && find . | cpio -o -H newc --quiet | gzip -n) >gz
 iso BAD isolinux/vmlinuz isolinux/initrd.img nested.sqfs
@@ -359,6 +442,28 @@ one_line "'outside' is not empty"
 [ "$(ls outside)" = file ] || fail "something was put into a folder of something else"
 expect 1 "$bedplate" netroot add --tree=new text.iso
 gone new
+# A line that does not fit is known before anything is written; boot loaders stay as they are.
+long=$(printf 'x%.0s' $(seq 1990))
+expect 1 "$bedplate" netroot add --tree=new a.squashfs.img --append "$long"
+one_line "the kernel parameters of 'testnode-1.0' are"
+gone new
+(
+	umask 077
+	expect 0 "$bedplate" netroot add --tree=new a.squashfs.img
+)
+[ "$(stat -c %a new new/images new/tftp/"$id" new/tftp/grub new/hosts | tr '\n' ' ')" = "755 755 755 755 700 " ] ||
+	fail "modes: $(stat -c '%a %n' new/*)"
+state new >before
+echo another >tree/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed
+live b 3.0
+expect 1 "$bedplate" netroot add --tree=new b.squashfs.img --label testnode-1.0 --append "$long"
+state new | diff before - >&2 || fail "a refused image has changed the tree"
+rm -r new
+# What a power cut in the first write leaves, in the root of a file system.
+mkdir -p new/lost+found
+: >new/netroot.json.new
+expect 0 "$bedplate" netroot add --tree=new OLD.iso
+rm -r new
 # What a run leaves that was killed is a tree, with nothing in it.
 mkdir new
 (cd new && jq '.default = null | .entries = [] | .hosts = [] | .images = [] | .loaders = {}' ../good.json \
@@ -388,10 +493,24 @@ try() {
 try size=4M "$1"
 # Room for the folders, kernel and initramfs, but not for the image.
 try size=90M,nr_inodes=13 "$1"
-mount -t tmpfs tmpfs /usr/share
-# Nothing of Debian's own, which some machines have.
-for folder in /usr/lib/PXELINUX /usr/lib/syslinux; do
-	[ ! -d "$folder" ] || mount -t tmpfs tmpfs "$folder"
+# It ends at each file in turn: nothing stays, or a tree that commands take.
+n=12
+while [ $n -lt 60 ]; do
+	n=$((n + 1))
+	mount -t tmpfs -o size=90M,nr_inodes=$n tmpfs full
+	if "$1" netroot add --tree=full/t a.squashfs.img >/dev/null 2>&1; then
+		echo "done with $n"
+		n=60
+	elif [ -n "$(ls -A full)" ]; then
+		echo "a tree with $n"
+		mount -o remount,nr_inodes=0 full
+		"$1" netroot add --tree=full/t a.squashfs.img >/dev/null || exit 9
+		"$1" netroot check --tree=full/t || exit 10
+	fi
+	umount full
+done
+for f in /usr/share /usr/lib/PXELINUX /usr/lib/syslinux; do
+	[ ! -d $f ] || mount -t tmpfs tmpfs $f
 done
 mkdir /usr/share/syslinux
 echo pxe >/usr/share/syslinux/pxelinux.0
@@ -409,6 +528,8 @@ END
 	expect 7 unshare -m sh full.sh "$bedplate"
 	has "$work/out" "bedplate: 'full/t': no room: "
 	has "$work/out" "bedplate: 'full/t': creating 'images/"
+	has "$work/out" "a tree with "
+	has "$work/out" "done with "
 	same p/tftp/pxelinux.0 pxe
 	same p/tftp/ldlinux.c32 ld
 	expect 0 "$bedplate" netroot check --tree=p

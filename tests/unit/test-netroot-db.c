@@ -123,13 +123,13 @@ static void labels(void **state)
 static void parameters_and_names(void **state)
 {
 	static const char *const bad_params[] = {"a'b", "a`b", "a\\b", "$a", "a;b", "a|b", "a\tb",
-		"a\nb", "\xc3\xa4", "a && b", "a=\"b", "a{b}"};
+		"a\nb", "\xc3\xa4", "a && b", "a=\"b", "a{b}", "#a", "a #b", "a=\"b #c\""};
 	static const char *const bad_names[] = {"", "-a", "a-", "a..b", "a_b", "a b"};
 	static const char *const bad_servers[] = {"", "-a", "a:b", "[", "[x::1]", "a b", "::1"};
 	struct err e = {0};
 
 	(void)state;
-	assert_ok(netroot_params_check("a=\"b c\" d=1,2:3/4@5&6 e", &e), e);
+	assert_ok(netroot_params_check("a=\"b c\" d=1,2:3/4@5&6#7 e", &e), e);
 	for (size_t i = 0; i < ARRAY_LEN(bad_params); i++)
 		assert_int_equal(netroot_params_check(bad_params[i], &e), -EINVAL);
 	assert_ok(netroot_hostname_check("n1.example", &e), e);
