@@ -112,6 +112,7 @@ static void visit(void *ctx, const char *path, uint64_t size UNUSED, const char 
 		is_component(path, "dmsquash-live-root.sh");
 	x->nbd_hook |= str_ends(path, "parse-nbdroot.sh");
 	x->nbd_client |= is_component(path, "nbd-client");
+	x->own |= is_component(path, "lib/bedplate/nbd-root");
 	x->network |= is_component(path, "sbin/ifup") || is_component(path, "bin/ifup") ||
 		is_component(path, "systemd-networkd") || is_component(path, "NetworkManager");
 	if (!rest)
@@ -255,8 +256,9 @@ int initramfs_judge(
 	if (!x->dracut)
 		return err_set(
 			e, ENOTSUP, "its initramfs was not made by dracut, which netroot needs");
-	lacks(&list, x->live, "dracut's module 'dmsquash-live' (package dracut-live)");
-	lacks(&list, x->nbd_hook && x->nbd_client,
+	lacks(&list, x->live || !(needs & NEEDS_LIVE),
+		"dracut's module 'dmsquash-live' (package dracut-live)");
+	lacks(&list, (x->nbd_hook && x->nbd_client) || !(needs & NEEDS_LIVE),
 		"dracut's module 'nbd' (packages dracut-network, and nbd-client or nbd)");
 	lacks(&list, x->network,
 		"dracut's module 'network' (packages dracut-network, and NetworkManager or "

@@ -29,6 +29,7 @@ enum initramfs_module {
 };
 
 #define NEEDS(module) (1U << (module))
+#define NEEDS_LIVE    NEEDS(MODULE_COUNT) /* dracut's own modules for live images and NBD */
 
 struct initramfs_info {
 	uint64_t packed_bytes, unpacked_bytes;
@@ -36,6 +37,7 @@ struct initramfs_info {
 	unsigned dracut_version;   /* 0: not known */
 	bool live;                 /* its module dmsquash-live */
 	bool nbd_hook, nbd_client; /* its module nbd, and the program */
+	bool own;                  /* what bedplate's module needs for netroot */
 	bool network;              /* something that sets up an address */
 	bool modules[MODULE_COUNT];
 	struct strv releases; /* of the kernels whose modules are in it */
