@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Mount the root of an installed node: base through dm-verity, layer, overlay on /sysroot.
+# Mount the root of a node: base through dm-verity, layer, overlay on /sysroot.  The base of an installed
+# node is on its disk, that of a diskless one comes over the network (netroot.sh).
 # What goes wrong is explained on all consoles and in the journal, then the unit fails, which starts
 # the emergency path.  docs/node.md has the names, docs/boot.md the story.
 # shellcheck source=/dev/null
@@ -74,6 +75,7 @@ clean_up() {
 		! mountpoint -q "$path" || umount "$path"
 	done
 	[ ! -e /dev/mapper/$mapper ] || veritysetup close $mapper
+	[ -z "$netroot" ] || release_image
 }
 
 # has_word LIST WORD
@@ -179,17 +181,24 @@ activate() {
 	check_pool
 }
 
-open_base() {
-	value=${base_tags##*bedplate:verity:}
-	value=${value%%,*}
-	hash_offset=${value%%:*}
-	fec_roots=${value##*:}
-	fec_offset=${value#*:}
-	fec_offset=${fec_offset%%:*}
+# Sets device, and what open_base needs.
+find_base() {
+	title="base '$vg/$base'"
+	whole="layer '$vg/$layer'${stateless:+ (not used: stateless)} over $title"
 	device=/dev/$vg/$base
+	verity_kind=tag\ bedplate:verity
+	verity=${base_tags##*bedplate:verity:}
+	verity=${verity%%,*}
+}
+
+open_base() {
+	hash_offset=${verity%%:*}
+	fec_roots=${verity##*:}
+	fec_offset=${verity#*:}
+	fec_offset=${fec_offset%%:*}
 	case "$hash_offset$fec_offset$fec_roots" in
 	'' | *[!0-9]*)
-		fail "base '$vg/$base' has no tag bedplate:verity:HASH-OFFSET:FEC-OFFSET:FEC-ROOTS" \
+		fail "$title has no $verity_kind:HASH-OFFSET:FEC-OFFSET:FEC-ROOTS" \
 			"$other_entry" ;;
 	esac
 
@@ -197,18 +206,18 @@ open_base() {
 	[ "$fec_offset" = 0 ] ||
 		set -- "$@" --fec-device="$device" --fec-offset="$fec_offset" --fec-roots="$fec_roots"
 	ran veritysetup open "$device" $mapper "$device" "$hash" "$@" ||
-		fail "base '$vg/$base' cannot be opened through dm-verity: $said" \
+		fail "$title cannot be opened through dm-verity: $said" \
 			"The base or its hash tree is damaged; $other_entry."
 	ran dd if=/dev/mapper/$mapper of=/dev/null bs=4096 count=1 ||
-		fail "base '$vg/$base' does not have the root hash of the kernel command line" \
+		fail "$title does not have the root hash of the kernel command line" \
 			"Expected: $hash" \
 			"The menu entry is of another image, or the base is damaged; $other_entry."
 }
 
 damaged() {
-	fail "base '$vg/$base' is damaged: $1" \
+	fail "$title is damaged: $1" \
 		"dm-verity refuses blocks that are not those of the image; see dmesg." \
-		"$other_entry; reinstall, or write this base again."
+		"$other_entry; $repair."
 }
 
 mount_base() {
@@ -250,7 +259,8 @@ mount_root() {
 	options=metacopy=off,index=off,redirect_dir=off,xino=auto
 	ran mount -t overlay -o \
 		lowerdir=$run/base,upperdir=$run/layer/upper,workdir=$run/layer/work,$options \
-		bedplate "$NEWROOT" || fail "layer '$vg/$layer' over base '$vg/$base': $said" "$other_entry"
+		bedplate "$NEWROOT" ||
+		fail "$whole: $said" "$other_entry"
 	# Damage here would show as a kernel panic without a word of why.
 	for file in "$NEWROOT"/usr/lib/systemd/systemd "$NEWROOT"/usr/lib/*/systemd/lib*.so \
 		"$NEWROOT"/usr/lib/*/libc.so.6 "$NEWROOT"/usr/lib/*/ld-linux*; do
@@ -264,20 +274,33 @@ mkdir -p $run/base $run/layer
 layer=$(getarg bedplate.layer=)
 base=${layer%+*}
 hash=$(getarg bedplate.roothash=)
-stateless=
+netroot=$(getarg bedplate.netroot=)
+stateless=$netroot
 ! getargbool 0 bedplate.stateless || stateless=yes
+repair='reinstall, or write this base again'
+if [ -n "$netroot" ]; then
+	# shellcheck source=netroot.sh
+	. /usr/lib/bedplate/netroot.sh
+	repair='look after the server and its image'
+	layer=''
+fi
 # The menu may name a trial and boot something else, and who adds that word is there.
 trial=$(getarg bedplate.trial=)
 [ "$trial" = "$layer" ] && [ -z "$stateless" ] || trial=
 [ -n "$hash" ] || fail "the kernel command line has no bedplate.roothash=" "$other_entry"
 
 clean_up
-wait_for_volumes
-activate
+if [ -n "$netroot" ]; then
+	open_image
+else
+	wait_for_volumes
+	activate
+	find_base
+fi
 open_base
 mount_base
 mount_layer
 mount_root
 [ -z "$trial" ] || start_watchdog
 rm -f $run/why $run/output $run/volumes $run/list
-echo "root is layer '$vg/$layer'${stateless:+ (not used: stateless)} over base '$vg/$base'"
+echo "root is $whole"

@@ -359,6 +359,15 @@ int cmd_wait(struct cmd *c, struct err *e)
 	return result < 0 ? result : check_status(r, e);
 }
 
+bool cmd_ended(const struct cmd *c)
+{
+	siginfo_t info = {0};
+
+	assert(c->pid > 0);
+	return waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
+		info.si_pid == c->pid;
+}
+
 void cmd_stop(struct cmd *c)
 {
 	autofree struct run *r = xcalloc(1, sizeof(*r));

@@ -60,6 +60,8 @@ int cmd_output(struct cmd *c, char **out, struct err *e) MUST_CHECK;
 int cmd_start(struct cmd *c, struct err *e) MUST_CHECK;
 /* Wait for its end, for at most timeout_seconds.  Results as of cmd_run(). */
 int cmd_wait(struct cmd *c, struct err *e) MUST_CHECK;
+/* Whether it has ended by itself, so that cmd_wait() returns at once. */
+bool cmd_ended(const struct cmd *c);
 /* End it the way a signal to us would, and wait.  Fine when nothing was started. */
 void cmd_stop(struct cmd *c);
 

@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 
-#include "base/log.h"
 #include "base/xalloc.h"
 #include "cli/commands.h"
 #include "cli/vm-options.h"
 #include "vm/disk.h"
 #include "vm/live.h"
-
-#define EXPECT_STEP     "expect="
-#define SEND_STEP       "send="
-#define EXPECT_SECONDS  600
-#define IS_STDOUT(file) str_eq(file, "-")
 
 struct options {
 	uint64_t memory_bytes, cpus, timeout_seconds;
@@ -59,22 +52,15 @@ static const struct cli_opt opts[] = {
 		offsetof(struct options, dry_run)},
 };
 
-/* 0 or CLI_WRONG_USE.  What is typed late is checked before the machine starts. */
-static int check_steps(const struct options *o, struct err *e)
+static struct vm_session session_of(const struct options *o)
 {
-	for (size_t i = 0; i < o->steps.count; i++) {
-		autofree char *text = NULL;
-		const char *step = o->steps.items[i];
-
-		if (str_starts(step, SEND_STEP) &&
-			console_unescape(step + strlen(SEND_STEP), &text, e) < 0)
-			return CLI_WRONG_USE;
-	}
-	return 0;
+	return (struct vm_session){
+		.serial = o->serial, .steps = &o->steps, .timeout_seconds = o->timeout_seconds};
 }
 
 static int check(const struct options *o, struct machine_params *params, struct err *e)
 {
+	const struct vm_session session = session_of(o);
 	int r;
 
 	*params = (struct machine_params){
@@ -86,9 +72,7 @@ static int check(const struct options *o, struct machine_params *params, struct 
 	};
 	r = vm_option_network(o->network, &params->network, e);
 	if (r == 0)
-		r = vm_option_timeout(o->timeout_seconds, e);
-	if (r == 0)
-		r = check_steps(o, e);
+		r = vm_session_check(&session, e);
 	if (r != 0)
 		return r;
 	for (size_t i = 0; i < o->disks.count; i++)
@@ -131,68 +115,6 @@ static int make_machine(const struct options *o, const char *path,
 	return r < 0 ? r : live_new(img, params, o->append, out, e);
 }
 
-static int take_step(struct console *c, const char *step, struct err *e)
-{
-	autofree char *text = NULL;
-	int r;
-
-	if (str_starts(step, EXPECT_STEP))
-		return console_expect(c, step + strlen(EXPECT_STEP), e);
-	r = console_unescape(step + strlen(SEND_STEP), &text, e);
-	return r < 0 ? r : console_send(c, text, e);
-}
-
-static int take_steps(
-	struct console *c, const struct strv *steps, struct progress *p, struct err *e)
-{
-	progress_begin(p, "boot", steps->count, "steps");
-	for (size_t i = 0; i < steps->count; i++) {
-		int r = take_step(c, steps->items[i], e);
-
-		if (r == 0)
-			r = progress_advance(p, i + 1, e);
-		if (r < 0)
-			return r;
-	}
-	progress_end(p);
-	return 0;
-}
-
-static int expect(struct machine *m, int console_fd, const struct options *o, struct progress *p,
-	struct err *e)
-{
-	uint64_t seconds = o->timeout_seconds ? o->timeout_seconds : EXPECT_SECONDS;
-	autofree char *copy = NULL;
-	autofd int copy_fd = vm_open_copy(o->serial, &copy, e);
-	autoconsole c = {0};
-
-	if (copy_fd < 0)
-		return copy_fd;
-	console_init(&c, console_fd, copy_fd, (unsigned)seconds);
-	int r = take_steps(&c, &o->steps, p, e);
-	bool failed = r < 0 && r != -EINTR;
-	if (copy && (!failed || c.tail.len == 0))
-		unlink(copy);
-	return failed ? vm_explain(m, &c, copy ? copy : o->serial, e) : r;
-}
-
-static int talk(struct machine *m, int console_fd, const struct options *o, struct err *e)
-{
-	bool copied = o->serial && !IS_STDOUT(o->serial);
-	autofd int copy_fd = copied ? vm_open_copy(o->serial, NULL, e) : -1;
-	autoconsole c = {0};
-
-	if (copied && copy_fd < 0)
-		return copy_fd;
-	if (isatty(STDIN_FILENO))
-		log_warning("Ctrl-A x ends the machine");
-	console_init(&c, console_fd, copy_fd, (unsigned)o->timeout_seconds);
-	int r = console_relay(&c, STDIN_FILENO, STDOUT_FILENO, e);
-	if (r < 0 || !c.closed)
-		return r;
-	return machine_wait(m, e);
-}
-
 static int run(const void *parsed, char *const args[], struct progress *p, struct err *e)
 {
 	const struct options *o = parsed;
@@ -214,7 +136,8 @@ static int run(const void *parsed, char *const args[], struct progress *p, struc
 	r = machine_start(m, e);
 	if (r < 0)
 		return r;
-	return o->steps.count ? expect(m, r, o, p, e) : talk(m, r, o, e);
+	const struct vm_session session = session_of(o);
+	return vm_session_run(m, r, &session, p, e);
 }
 
 const struct cli_command cmd_vm_run = {

@@ -23,6 +23,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_netroot_host,
 	&cmd_netroot_list,
 	&cmd_netroot_remove,
+	&cmd_netroot_serve,
 	&cmd_plugin_apply,
 	&cmd_plugin_check,
 	&cmd_plugin_info,
@@ -34,6 +35,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_plugin_verify,
 	&cmd_vm_define,
 	&cmd_vm_install,
+	&cmd_vm_netboot,
 	&cmd_vm_run,
 };
 

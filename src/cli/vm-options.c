@@ -6,9 +6,14 @@
 #include <stdio.h>
 
 #include "base/cli.h"
+#include "base/log.h"
 #include "base/xalloc.h"
 
-#define LAST_LINES 20
+#define LAST_LINES      20
+#define EXPECT_STEP     "expect="
+#define SEND_STEP       "send="
+#define EXPECT_SECONDS  600
+#define IS_STDOUT(file) str_eq(file, "-")
 
 int vm_option_accel(const char *when, enum vm_accel *out, struct err *e)
 {
@@ -81,4 +86,90 @@ int vm_explain(struct machine *m, const struct console *c, const char *copy, str
 		return err_set(e, what.code, "%s", what.msg);
 	fprintf(stderr, "The last lines of the console:\n%s", lines);
 	return err_set(e, what.code, "%s; the whole console is in %s", what.msg, copy);
+}
+
+/* 0 or CLI_WRONG_USE.  What is typed late is checked before the machine starts. */
+int vm_session_check(const struct vm_session *o, struct err *e)
+{
+	int r = vm_option_timeout(o->timeout_seconds, e);
+
+	if (r != 0)
+		return r;
+	for (size_t i = 0; i < o->steps->count; i++) {
+		autofree char *text = NULL;
+		const char *step = o->steps->items[i];
+
+		if (str_starts(step, SEND_STEP) &&
+			console_unescape(step + strlen(SEND_STEP), &text, e) < 0)
+			return CLI_WRONG_USE;
+	}
+	return 0;
+}
+
+static int take_step(struct console *c, const char *step, struct err *e)
+{
+	autofree char *text = NULL;
+	int r;
+
+	if (str_starts(step, EXPECT_STEP))
+		return console_expect(c, step + strlen(EXPECT_STEP), e);
+	r = console_unescape(step + strlen(SEND_STEP), &text, e);
+	return r < 0 ? r : console_send(c, text, e);
+}
+
+static int take_steps(
+	struct console *c, const struct strv *steps, struct progress *p, struct err *e)
+{
+	progress_begin(p, "boot", steps->count, "steps");
+	for (size_t i = 0; i < steps->count; i++) {
+		int r = take_step(c, steps->items[i], e);
+
+		if (r == 0)
+			r = progress_advance(p, i + 1, e);
+		if (r < 0)
+			return r;
+	}
+	progress_end(p);
+	return 0;
+}
+
+static int expect(struct machine *m, int console_fd, const struct vm_session *o, struct progress *p,
+	struct err *e)
+{
+	uint64_t seconds = o->timeout_seconds ? o->timeout_seconds : EXPECT_SECONDS;
+	autofree char *copy = NULL;
+	autofd int copy_fd = vm_open_copy(o->serial, &copy, e);
+	autoconsole c = {0};
+
+	if (copy_fd < 0)
+		return copy_fd;
+	console_init(&c, console_fd, copy_fd, (unsigned)seconds);
+	int r = take_steps(&c, o->steps, p, e);
+	bool failed = r < 0 && r != -EINTR;
+	if (copy && (!failed || c.tail.len == 0))
+		unlink(copy);
+	return failed ? vm_explain(m, &c, copy ? copy : o->serial, e) : r;
+}
+
+static int talk(struct machine *m, int console_fd, const struct vm_session *o, struct err *e)
+{
+	bool copied = o->serial && !IS_STDOUT(o->serial);
+	autofd int copy_fd = copied ? vm_open_copy(o->serial, NULL, e) : -1;
+	autoconsole c = {0};
+
+	if (copied && copy_fd < 0)
+		return copy_fd;
+	if (isatty(STDIN_FILENO))
+		log_warning("Ctrl-A x ends the machine");
+	console_init(&c, console_fd, copy_fd, (unsigned)o->timeout_seconds);
+	int r = console_relay(&c, STDIN_FILENO, STDOUT_FILENO, e);
+	if (r < 0 || !c.closed)
+		return r;
+	return machine_wait(m, e);
+}
+
+int vm_session_run(struct machine *m, int console_fd, const struct vm_session *o,
+	struct progress *p, struct err *e)
+{
+	return o->steps->count ? expect(m, console_fd, o, p, e) : talk(m, console_fd, o, e);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "base/progress.h"
 #include "sys/console.h"
 #include "vm/machine.h"
 
@@ -27,3 +28,15 @@ int vm_open_copy(const char *serial, char **path, struct err *e) MUST_CHECK;
  */
 int vm_explain(struct machine *m, const struct console *c, const char *copy, struct err *e)
 	MUST_CHECK;
+
+/* What is done with the console of a machine: steps in their order, or a person at the terminal. */
+struct vm_session {
+	const char *serial;       /* the console is copied there, or NULL */
+	const struct strv *steps; /* of the options --expect and --send */
+	uint64_t timeout_seconds; /* 0: not given */
+};
+
+/* 0 or CLI_WRONG_USE: what is typed late is checked before the machine starts. */
+int vm_session_check(const struct vm_session *s, struct err *e) MUST_CHECK;
+int vm_session_run(struct machine *m, int console_fd, const struct vm_session *s,
+	struct progress *p, struct err *e) MUST_CHECK;

@@ -109,7 +109,8 @@ static void describe(struct adding *a, struct netroot_image *img)
 	img->release = xstrdup_or_null(in->release);
 	img->root = xstrdup(in->root);
 	img->params = usable_params(in);
-	img->live_params = xstrdup(in->img ? LIVE_PARAMS
+	img->live_params = xstrdup(in->own ? ""
+			: in->img          ? LIVE_PARAMS
 			: in->flat         ? FOREIGN_PARAMS " rd.live.overlay.overlayfs=1"
 					   : FOREIGN_PARAMS);
 	if (!in->manifest.verity.present)
@@ -209,6 +210,11 @@ static int provide_entry(
 	out->changed |= netroot_set_text(&en->image, a->id);
 	out->changed |= netroot_set_text(&en->append, a->spec->append);
 	out->changed |= netroot_set_optional(&en->server, a->spec->server);
+	if (en->server && !a->in->own && !netroot_server_is_plain(en->server))
+		return err_set(e, EINVAL,
+			"'%s' boots by dracut's own modules, which take one server without a port, and "
+			"not '%s'",
+			label, en->server);
 	if (!db->default_label)
 		db->default_label = xstrdup(label);
 	out->is_default = str_eq(db->default_label, label);

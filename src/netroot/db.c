@@ -106,6 +106,11 @@ void netroot_db_drop_host(struct netroot_db *db, struct netroot_host *h)
 	DROP(db->hosts, db->host_count, h);
 }
 
+bool netroot_image_is_own(const struct netroot_image *img)
+{
+	return str_starts(img->root, NETROOT_VERITY);
+}
+
 struct netroot_image *netroot_db_image(const struct netroot_db *db, const char *id)
 {
 	for (size_t i = 0; i < db->image_count; i++)
@@ -315,6 +320,10 @@ static int parse_root_hash(json_t *j, struct netroot_image *img, struct err *e)
 
 	if (r == 0 && img->root_hash && hex_parse(img->root_hash, hash, sizeof(hash), NULL) < 0)
 		r = bad("root_hash", e);
+	/* Both or none of what makes it one of ours. */
+	if (r == 0 && netroot_image_is_own(img) &&
+		(!img->root_hash || img->root[strspn(img->root, NETROOT_VERITY "0123456789")]))
+		r = bad("root", e);
 	return r;
 }
 

@@ -22,7 +22,12 @@
 #define NETROOT_ID_DIGITS     16
 #define NETROOT_LABEL_MAX     64
 #define NETROOT_PARAMS_MAX    2000 /* the kernel takes 2048 bytes, PXELINUX and GRUB as many */
-#define NETROOT_HOST_ID_BYTES 37   /* a UUID with its NUL */
+#define NETROOT_SERVERS_MAX   8
+#define NETROOT_SERVERS_BYTES 255
+#define NETROOT_HOST_ID_BYTES 37 /* a UUID with its NUL */
+
+/* With the parameters of bedplate.verity= behind it: "verity:HASH-OFFSET:FEC-OFFSET:FEC-ROOTS". */
+#define NETROOT_VERITY "verity:"
 
 struct netroot_file {
 	uint64_t size_bytes;
@@ -37,7 +42,7 @@ struct netroot_image {
 	struct netroot_file image, kernel, initramfs;
 	uint64_t unpacked_bytes; /* of the initramfs */
 	char *release;           /* of the kernel, or NULL */
-	char *root;              /* how dracut finds it on the NBD: "live:UUID=..." */
+	char *root;              /* "live:UUID=..." for dracut, NETROOT_VERITY for our module */
 	char *params;            /* of the image, "" for none */
 	char *live_params;       /* behind root= */
 	char *root_hash;         /* dm-verity, hexadecimal, or NULL */
@@ -87,6 +92,9 @@ char *netroot_db_format(const struct netroot_db *db) MUST_CHECK;
 int netroot_db_parse(const char *text, size_t len, struct netroot_db *out, struct err *e)
 	MUST_CHECK;
 
+/* It is booted by the module of dracut that comes with bedplate. */
+bool netroot_image_is_own(const struct netroot_image *img);
+
 /* NULL when there is none. */
 struct netroot_image *netroot_db_image(const struct netroot_db *db, const char *id);
 struct netroot_entry *netroot_db_entry(const struct netroot_db *db, const char *label);
@@ -113,7 +121,10 @@ void netroot_db_drop_host(struct netroot_db *db, struct netroot_host *h);
 /* -EINVAL: what is wrong with it, for a person. */
 int netroot_label_check(const char *label, struct err *e) MUST_CHECK;
 int netroot_params_check(const char *params, struct err *e) MUST_CHECK;
-int netroot_server_check(const char *server, struct err *e) MUST_CHECK;
+/* "HOST[:PORT]", up to NETROOT_SERVERS_MAX of them with ',' between. */
+int netroot_server_check(const char *servers, struct err *e) MUST_CHECK;
+/* One, without a port: all that dracut's own module takes. */
+bool netroot_server_is_plain(const char *servers);
 int netroot_hostname_check(const char *name, struct err *e) MUST_CHECK;
 /* A MAC address with ':' or '-', or a UUID, in either case, to the form of netroot_host.id. */
 int netroot_host_id_parse(const char *text, char out[NETROOT_HOST_ID_BYTES], struct err *e)

@@ -79,6 +79,19 @@ static bool sets_address(const char *params)
 	return cmd_line_value(&words, "ip") != NULL;
 }
 
+static void add_root(struct strbuf *out, const struct netroot_image *img, const char *server)
+{
+	const char *blank = out->len > 0 ? " " : "";
+
+	if (netroot_image_is_own(img))
+		strbuf_printf(out,
+			"%sbedplate.netroot=nbd:%s:%s.img bedplate.roothash=%s bedplate.verity=%s",
+			blank, server, img->id, img->root_hash, img->root + strlen(NETROOT_VERITY));
+	else
+		strbuf_printf(
+			out, "%sroot=%s netroot=nbd:%s:%s.img", blank, img->root, server, img->id);
+}
+
 /* What a person gave comes last, as the last one of two has its way. */
 char *netroot_boot_line(const struct netroot_db *db, const struct netroot_entry *en,
 	const struct netroot_host *host, const char *server)
@@ -94,13 +107,13 @@ char *netroot_boot_line(const struct netroot_db *db, const struct netroot_entry 
 	if (host)
 		add_words(&own, host->append);
 	add_words(&out, img->params);
-	strbuf_printf(&out, "%sroot=%s netroot=nbd:%s:%s.img", out.len > 0 ? " " : "", img->root,
-		server, img->id);
+	add_root(&out, img, server);
 	if (!sets_address(img->params) && !(own.data && sets_address(own.data)))
 		add_words(&out, "ip=dhcp");
 	add_words(&out, "rd.neednet=1");
 	add_words(&out, img->live_params);
-	add_words(&out, DISK_PARAMS);
+	if (!netroot_image_is_own(img))
+		add_words(&out, DISK_PARAMS);
 	if (own.data)
 		add_words(&out, own.data);
 	return strbuf_take(&out);
@@ -160,7 +173,15 @@ char *generate_nbd_conf(const struct netroot_db *db, const char *real)
 	return strbuf_take(&out);
 }
 
-/* PXELINUX cannot put in the address of its server, so an entry without one is none for it. */
+/*
+ * PXELINUX cannot put in the address of its server.  A client of ours then takes the one that DHCP
+ * names; an entry of others is none for it.
+ */
+static bool pxelinux_can(const struct netroot_db *db, const struct netroot_entry *en)
+{
+	return en->server || netroot_image_is_own(netroot_db_image(db, en->image));
+}
+
 char *generate_pxelinux(const struct netroot_db *db, const struct netroot_host *host)
 {
 	const char *label = chosen(db, host);
@@ -168,16 +189,16 @@ char *generate_pxelinux(const struct netroot_db *db, const struct netroot_host *
 	autostrbuf out = {0};
 
 	strbuf_printf(&out, HEAD "DEFAULT %s\nPROMPT 0\nTIMEOUT %d\nONERROR +local\n",
-		first && first->server ? label : "+local", TIMEOUT * 10);
+		first && pxelinux_can(db, first) ? label : "+local", TIMEOUT * 10);
 	for (size_t i = 0; i < db->entry_count; i++) {
 		const struct netroot_entry *en = &db->entries[i];
 
-		if (!en->server) {
+		if (!pxelinux_can(db, en)) {
 			strbuf_printf(&out, "# %s: needs 'netroot add --server'\n", en->label);
 			continue;
 		}
 		autofree char *title = title_of(db, en);
-		autofree char *line = netroot_boot_line(db, en, host, en->server);
+		autofree char *line = netroot_boot_line(db, en, host, en->server ? en->server : "");
 		strbuf_printf(&out,
 			"LABEL %s\n\tMENU LABEL %s\n\tKERNEL %s/vmlinuz\n"
 			"\tAPPEND initrd=%s/initrd.img %s\n",

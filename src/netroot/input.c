@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "netroot/input.h"
 
+#include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -19,6 +20,7 @@
 #define NO_EXT3FS     110 /* dracut, from this version on */
 #define NAME_CHARS    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 #define UUID_BYTES    16
+#define SECTOR_BYTES  512
 
 struct boot_pair {
 	const char *kernel, *initramfs;
@@ -338,6 +340,23 @@ static int open_iso(struct netroot_input *in, struct progress *p, struct err *e)
 	return r < 0 ? err_wrap(e, r, "'%s'", in->path) : 0;
 }
 
+/* The whole squashfs is what a client reads, and each block of its root is verified. */
+static bool boots_by_own_module(const struct netroot_input *in)
+{
+	return in->ours && in->img && !in->flat && in->initramfs_info.own &&
+		in->manifest.verity.present && image_file(in->img)->size_bytes % SECTOR_BYTES == 0;
+}
+
+static void take_own_root(struct netroot_input *in)
+{
+	const struct manifest_verity *v = &in->manifest.verity;
+
+	in->own = true;
+	free(in->root);
+	in->root = xasprintf(NETROOT_VERITY "%" PRIu64 ":%" PRIu64 ":%" PRIu32, v->hash_offset,
+		v->fec_offset, v->fec_roots);
+}
+
 static int preflight(struct netroot_input *in, struct err *e)
 {
 	if (in->kernel->size_bytes > KERNEL_MAX)
@@ -347,6 +366,10 @@ static int preflight(struct netroot_input *in, struct err *e)
 
 	if (r < 0)
 		return err_wrap(e, r, "'%s': its initramfs", in->path);
+	if (boots_by_own_module(in))
+		take_own_root(in);
+	else
+		in->needs |= NEEDS_LIVE;
 	if (in->ext3fs && in->initramfs_info.dracut_version >= NO_EXT3FS)
 		return err_set(e, ENOTSUP,
 			"'%s': its dracut %u does not know " LIVE_EXT3FS
@@ -412,5 +435,7 @@ static int write_ext4(struct netroot_input *in, int fd, struct progress *p, stru
 
 int netroot_input_write(struct netroot_input *in, int fd, struct progress *p, struct err *e)
 {
+	if (in->own)
+		return extract_source(image_file(in->img), fd, p, e);
 	return in->img ? write_ext4(in, fd, p, e) : extract_source(in->file, fd, p, e);
 }

@@ -14,6 +14,7 @@
 #include "base/progress.h"
 #include "image/image.h"
 #include "image/manifest.h"
+#include "netroot/db.h"
 #include "netroot/preflight.h"
 
 struct netroot_input {
@@ -28,6 +29,7 @@ struct netroot_input {
 	char *release; /* of the kernel, or NULL */
 	char *root;    /* "live:CDLABEL=NAME" */
 	char *params;  /* of the image */
+	bool own;      /* booted by our module of dracut */
 	bool flat;
 	unsigned needs; /* of the initramfs, see initramfs_judge() */
 	bool ext3fs;    /* holds LiveOS/ext3fs.img */

@@ -134,6 +134,7 @@ static void visit(void *ctx, const char *path, uint64_t size UNUSED, const char 
 	x->nbd_hook |= str_ends(path, "parse-nbdroot.sh");
 	/* With their folder: etc/NetworkManager is there without the program, too. */
 	x->nbd_client |= is_program(path, "nbd-client");
+	x->own |= is_component(path, "lib/bedplate/nbd-root");
 	x->network |= is_program(path, "ifup") || is_program(path, "NetworkManager") ||
 		is_component(path, "lib/systemd/systemd-networkd");
 	if (!rest)
@@ -285,8 +286,9 @@ int initramfs_judge(
 	if (!x->dracut)
 		return err_set(
 			e, ENOTSUP, "its initramfs was not made by dracut, which netroot needs");
-	lacks(&list, x->live, "dracut's module 'dmsquash-live' (package dracut-live)");
-	lacks(&list, x->nbd_hook && x->nbd_client,
+	lacks(&list, x->live || !(needs & NEEDS_LIVE),
+		"dracut's module 'dmsquash-live' (package dracut-live)");
+	lacks(&list, (x->nbd_hook && x->nbd_client) || !(needs & NEEDS_LIVE),
 		"dracut's module 'nbd' (packages dracut-network, and nbd-client or nbd)");
 	lacks(&list, x->network,
 		"dracut's module 'network' (packages dracut-network, and NetworkManager or "

@@ -30,6 +30,7 @@ enum initramfs_module {
 };
 
 #define NEEDS(module) (1U << (module))
+#define NEEDS_LIVE    NEEDS(MODULE_COUNT) /* dracut's own modules for live images and NBD */
 
 struct initramfs_info {
 	uint64_t unpacked_bytes;
@@ -37,6 +38,7 @@ struct initramfs_info {
 	unsigned dracut_version;   /* 0: not known */
 	bool live;                 /* its module dmsquash-live */
 	bool nbd_hook, nbd_client; /* its module nbd, and the program */
+	bool own;                  /* what bedplate's module needs for netroot */
 	bool network;              /* something that sets up an address */
 	bool network_driver;       /* of any card; built into the kernel counts */
 	bool modules[MODULE_COUNT];

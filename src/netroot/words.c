@@ -4,6 +4,7 @@
  * so the characters that one of them gives a meaning to are refused where they come in.
  */
 #include <ctype.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -53,19 +54,51 @@ int netroot_params_check(const char *params, struct err *e)
 	return quotes % 2 == 0 ? 0 : err_set(e, EINVAL, "kernel parameters with an open quote");
 }
 
-int netroot_server_check(const char *server, struct err *e)
+/* How much of the text is an address or a name; 0: it does not begin with one. */
+static size_t span_host(const char *text)
 {
-	size_t len = strlen(server);
-	bool is_v6 = len > 4 && server[0] == '[' && server[len - 1] == ']' &&
-		strspn(server + 1, "0123456789abcdefABCDEF:.") == len - 2;
-	bool is_name = len > 0 && !server[strspn(server, LETTERS ".-")] &&
-		isalnum((unsigned char)server[0]);
+	size_t len;
 
-	if (len <= 255 && (is_v6 || is_name))
+	if (text[0] == '[') {
+		len = 1 + strspn(text + 1, "0123456789abcdefABCDEF:.");
+		return len > 3 && text[len] == ']' ? len + 1 : 0;
+	}
+	return isalnum((unsigned char)text[0]) ? strspn(text, LETTERS ".-") : 0;
+}
+
+/* ":PORT" or nothing. */
+static size_t span_port(const char *text)
+{
+	size_t digits = text[0] == ':' ? strspn(text + 1, "0123456789") : 0;
+	uintmax_t port = digits > 0 && digits <= 5 ? strtoumax(text + 1, NULL, 10) : 0;
+
+	return port > 0 && port <= 65535 ? 1 + digits : 0;
+}
+
+int netroot_server_check(const char *servers, struct err *e)
+{
+	const char *p = servers;
+	size_t count = 0, host;
+
+	do {
+		host = span_host(p);
+		p += host;
+		p += span_port(p);
+		count++;
+	} while (host > 0 && *p == ',' && p++);
+	if (strlen(servers) <= NETROOT_SERVERS_BYTES && host > 0 && !*p &&
+		count <= NETROOT_SERVERS_MAX)
 		return 0;
-	autofree char *shown = str_printable(server);
+	autofree char *shown = str_printable(servers);
 	return err_set(e, EINVAL,
-		"bad server '%.300s': an address or a name is expected, IPv6 in brackets", shown);
+		"bad server '%.300s': an address or a name is expected, IPv6 in brackets; a port may "
+		"follow, and up to %d of them with commas between",
+		shown, NETROOT_SERVERS_MAX);
+}
+
+bool netroot_server_is_plain(const char *servers)
+{
+	return !servers[span_host(servers)];
 }
 
 int netroot_hostname_check(const char *name, struct err *e)

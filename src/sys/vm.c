@@ -157,6 +157,16 @@ static void add_cdrom(struct cmd *c, const char *path)
 	cmd_add(c, "-device", "ide-cd,drive=cdrom,bootindex=0", NULL);
 }
 
+static void add_network_boot(struct cmd *c, const struct vm_spec *spec)
+{
+	autofree char *tftp = escape(spec->tftp);
+	autofree char *bootfile = escape(spec->bootfile);
+
+	cmd_add(c, "-netdev", NULL);
+	cmd_addf(c, "user,id=net,tftp=%s,bootfile=%s", tftp, bootfile);
+	cmd_add(c, "-device", "virtio-net-pci,netdev=net,bootindex=0", NULL);
+}
+
 int vm_check_size(uint64_t memory_bytes, uint64_t cpus, struct err *e)
 {
 	if (memory_bytes < VM_MEMORY_MIN)
@@ -207,7 +217,9 @@ int vm_command(const struct vm_spec *spec, struct cmd *c, struct err *e)
 		add_cdrom(c, spec->cdrom);
 	for (size_t i = 0; i < spec->disk_count; i++)
 		add_disk(c, &spec->disks[i], i);
-	if (spec->network)
+	if (spec->tftp)
+		add_network_boot(c, spec);
+	else if (spec->network)
 		cmd_add(c, "-nic", "user,model=virtio-net-pci", NULL);
 	else
 		cmd_add(c, "-nic", "none", NULL);

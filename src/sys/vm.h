@@ -47,8 +47,9 @@ struct vm_spec {
 	enum vm_accel accel;
 	uint64_t memory_bytes;
 	uint64_t cpus;
-	bool network;       /* QEMU's user network: out through the host, in by nothing */
-	bool ends_at_reset; /* a reboot of the guest is its end */
+	bool network;                /* QEMU's user network: out through the host, in by nothing */
+	const char *tftp, *bootfile; /* NULL, or the firmware boots this file out of this folder */
+	bool ends_at_reset;          /* a reboot of the guest is its end */
 	const char *kernel, *initramfs, *cmd_line; /* all three, or the firmware boots */
 	const struct vm_disk *disks;               /* virtio: /dev/vda and so on */
 	size_t disk_count;

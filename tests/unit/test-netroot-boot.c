@@ -89,6 +89,37 @@ static void the_kernel_line(void **state)
 	assert_string_equal(other, one);
 }
 
+static void make_own(struct netroot_image *img)
+{
+	free(img->root);
+	free(img->live_params);
+	img->root = xstrdup(NETROOT_VERITY "4096:8192:2");
+	img->live_params = xstrdup("");
+	img->root_hash = xstrdup("abc");
+}
+
+/* Our module needs no file system with a UUID, and PXELINUX no server. */
+static void the_line_of_our_own_module(void **state)
+{
+	autonetrootdb db = {0};
+
+	(void)state;
+	make_db(&db);
+	make_own(&db.images[1]);
+	autofree char *two = netroot_boot_line(&db, &db.entries[1], NULL, "10.0.0.1:99,[::1]");
+	assert_string_equal(two,
+		"bedplate.netroot=nbd:10.0.0.1:99,[::1]:" ID_B
+		".img bedplate.roothash=abc bedplate.verity=4096:8192:2 rd.neednet=1 more "
+		"ip=ens3:dhcp");
+	autofree char *pxe = generate_pxelinux(&db, &db.hosts[0]);
+	autofree char *grub = generate_grub(&db, NULL);
+	autofree char *ipxe = generate_ipxe(&db, NULL);
+	assert_has(pxe, "DEFAULT two\n");
+	assert_has(pxe, " bedplate.netroot=nbd::" ID_B ".img bedplate.roothash=abc ");
+	assert_has(grub, " bedplate.netroot=nbd:${net_default_server}:" ID_B ".img bedplate.");
+	assert_has(ipxe, " bedplate.netroot=nbd:${next-server}:" ID_B ".img bedplate.");
+}
+
 static void each_loader_gets_its_server(void **state)
 {
 	autonetrootdb db = {0};
@@ -224,6 +255,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_kernel_line),
+		cmocka_unit_test(the_line_of_our_own_module),
 		cmocka_unit_test(each_loader_gets_its_server),
 		cmocka_unit_test(hosts_have_files_of_their_own),
 		cmocka_unit_test(a_host_of_its_own_goes_before_a_swapped_uuid),

@@ -91,6 +91,8 @@ static void each_wrong_field_is_refused(void **state)
 		{"\"title\":\"T\"", "\"title\":\"T\\u0000\""},
 		{"\"title\":\"T\"", "\"title\":\"T\\n\""},
 		{"\"root_hash\":\"" SUM, "\"root_hash\":\"12"},
+		{"live:CDLABEL=X\",\"root_hash\":\"" SUM "\"", "verity:1:2:3\",\"root_hash\":null"},
+		{"live:CDLABEL=X", "verity:1:2:3%"},
 		{"\"size\":3", "\"size\":-3"},
 		{"\"size\":3", "\"size\":\"3\""},
 		{"\"initramfs_unpacked\":9", "\"initramfs_unpacked\":-9"},
@@ -125,7 +127,8 @@ static void parameters_and_names(void **state)
 	static const char *const bad_params[] = {"a'b", "a`b", "a\\b", "$a", "a;b", "a|b", "a\tb",
 		"a\nb", "\xc3\xa4", "a && b", "a=\"b", "a{b}", "#a", "a #b", "a=\"b #c\""};
 	static const char *const bad_names[] = {"", "-a", "a-", "a..b", "a_b", "a b"};
-	static const char *const bad_servers[] = {"", "-a", "a:b", "[", "[x::1]", "a b", "::1"};
+	static const char *const bad_servers[] = {"", "-a", "a:b", "[", "[x::1]", "a b", "::1",
+		"a:0", "a:65536", "a:1x", "a,", ",a", "a,,b", "a:", "1,2,3,4,5,6,7,8,9", "a,b c"};
 	struct err e = {0};
 
 	(void)state;
@@ -137,6 +140,11 @@ static void parameters_and_names(void **state)
 		assert_int_equal(netroot_hostname_check(bad_names[i], &e), -EINVAL);
 	assert_ok(netroot_server_check("192.0.2.1", &e), e);
 	assert_ok(netroot_server_check("[2001:db8::1]", &e), e);
+	assert_ok(netroot_server_check("a:1,[::1]:65535,192.0.2.1", &e), e);
+	assert_true(netroot_server_is_plain("[::1]"));
+	assert_true(netroot_server_is_plain("a.example"));
+	assert_false(netroot_server_is_plain("a:1"));
+	assert_false(netroot_server_is_plain("a,b"));
 	for (size_t i = 0; i < ARRAY_LEN(bad_servers); i++)
 		assert_int_equal(netroot_server_check(bad_servers[i], &e), -EINVAL);
 }

@@ -12,7 +12,8 @@
 #include "test.h"
 
 #define REL     "6.1.0-1"
-#define LIVEIMG (NEEDS(MODULE_EXT4) | NEEDS(MODULE_SQUASHFS) | NEEDS(MODULE_OVERLAY))
+#define OWN     (NEEDS(MODULE_EXT4) | NEEDS(MODULE_SQUASHFS) | NEEDS(MODULE_OVERLAY))
+#define LIVEIMG (OWN | NEEDS_LIVE)
 #define MODULES "usr/lib/modules/" REL "/"
 
 static const char *const files[] = {
@@ -100,7 +101,8 @@ static void each_form_is_read(void **state)
 			strbuf_add(&all, plain.data, plain.len);
 		assert_ok(look(&all, &x, &e), e);
 		assert_ok(initramfs_judge(&x, LIVEIMG, REL, &e), e);
-		assert_ok(initramfs_judge(&x, NEEDS(MODULE_ISOFS), NULL, &e), e);
+		assert_ok(initramfs_judge(&x, NEEDS(MODULE_ISOFS) | NEEDS_LIVE, NULL, &e), e);
+		assert_false(x.own);
 		assert_int_equal(x.unpacked_bytes, early + plain.len);
 		assert_int_equal(x.releases.count, 1);
 	}
@@ -137,6 +139,27 @@ static void what_is_missing_is_named(void **state)
 		if (!strstr(e.msg, cases[i].want) || strstr(e.msg, "; "))
 			fail_msg("without %s: %s", cases[i].left_out, e.msg);
 	}
+}
+
+/* Without dracut's own modules, but with ours. */
+static void our_module_needs_less(void **state)
+{
+	autostrbuf b = {0};
+	autoinitramfs x = {0};
+	struct err e = {0};
+
+	(void)state;
+	cpio_add(&b, "usr/lib/bedplate/nbd-root", S_IFREG | 0755, "x", 1);
+	for (size_t i = 0; i < ARRAY_LEN(files); i++)
+		if (!strstr(files[i], "nbdroot") && !strstr(files[i], "dmsquash") &&
+			!strstr(files[i], "nbd-client"))
+			cpio_add(&b, files[i], S_IFREG | 0644, "x", 1);
+	cpio_add(&b, MODULES "modules.builtin", S_IFREG | 0644, BUILTIN, strlen(BUILTIN));
+	cpio_end(&b);
+	assert_ok(look(&b, &x, &e), e);
+	assert_true(x.own);
+	assert_ok(initramfs_judge(&x, OWN, REL, &e), e);
+	assert_int_equal(initramfs_judge(&x, LIVEIMG, REL, &e), -ENOTSUP);
 }
 
 static void others_are_refused(void **state)
@@ -227,6 +250,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_form_is_read),
 		cmocka_unit_test(what_is_missing_is_named),
+		cmocka_unit_test(our_module_needs_less),
 		cmocka_unit_test(others_are_refused),
 		cmocka_unit_test(damage_is_an_error),
 		cmocka_unit_test(a_huge_one_is_not_read),

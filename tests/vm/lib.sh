@@ -90,12 +90,12 @@ clean_up() {
 }
 trap clean_up EXIT
 
-# vm_start OPTION... WHAT: "vm run" in the background.  What it says is in $work/console from here on.
+# vm_start OPTION... WHAT: "vm run", or "vm $vm_verb", in the background.  What it says is in $work/console from here on.
 vm_start() {
 	rm -f "$work/keys"
 	mkfifo "$work/keys"
 	: >"$work/console"
-	TMPDIR=$work "$bedplate" vm run --cpus=1 --serial="$work/console" "$@" <"$work/keys" >"$work/vm.out" \
+	TMPDIR=$work "$bedplate" vm "${vm_verb:-run}" --cpus=1 --serial="$work/console" "$@" <"$work/keys" >"$work/vm.out" \
 		2>"$work/vm.err" &
 	vm_pid=$!
 	exec 9>"$work/keys"
