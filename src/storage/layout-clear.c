@@ -165,13 +165,30 @@ static int check_searched(const char *device, const char *unsearched, struct err
 		: 0;
 }
 
-static int check_volume_goes(const struct inv_vg *vg, const struct inv_lv *lv, struct err *e)
+/* Where there is no volume to wipe it is the group that has to go. */
+static int refuse_idle(
+	const struct inv_vg *vg, const char *device, const char *unsearched, struct err *e)
+{
+	autostrbuf pvs = {0};
+
+	for (size_t i = 0; i < vg->pvs.count; i++)
+		strbuf_printf(&pvs, " %s", vg->pvs.items[i]);
+	return err_set(e, EBUSY,
+		"%s was not searched for a storage domain: %s; if nothing of volume group '%s' is "
+		"needed: wipefs --all%s",
+		device, unsearched, vg->name, pvs.data ? pvs.data : "");
+}
+
+static int check_volume_goes(
+	const struct plan *p, const struct inv_vg *vg, const struct inv_lv *lv, struct err *e)
 {
 	autofree char *device = xasprintf("/dev/%s/%s", vg->name, lv->name);
 
 	if (lv->in_use)
 		return err_set(e, EBUSY, "%s is in use: %s", device, lv->in_use);
-	return check_searched(device, lv->unsearched, e);
+	if (!lv->idle || !lv->unsearched)
+		return check_searched(device, lv->unsearched, e);
+	return p->looks_again ? 0 : refuse_idle(vg, device, lv->unsearched, e);
 }
 
 static int check_group_goes(const struct plan *p, const struct inv_vg *vg, struct err *e)
@@ -201,7 +218,7 @@ static int check_group_goes(const struct plan *p, const struct inv_vg *vg, struc
 			"erased",
 			mine, vg->name, other);
 	for (size_t i = 0; r == 0 && i < vg->lv_count; i++)
-		r = check_volume_goes(vg, &vg->lvs[i], e);
+		r = check_volume_goes(p, vg, &vg->lvs[i], e);
 	return r;
 }
 

@@ -597,9 +597,16 @@ static void test_refused_groups(UNUSED void **state)
 		"/dev/bedplate/x is in use: mounted on /x");
 	free(take_ptr(lv->in_use));
 	lv->unsearched = xstrdup("it is not active");
+	lv->idle = true;
 	expect_refusal("ignoredisk --only-use=vda,vdb\n" AUTO, &inv, EBUSY,
 		"/dev/bedplate/x was not searched for a storage domain: it is not active; if "
-		"nothing on it is needed: wipefs --all /dev/bedplate/x");
+		"nothing of volume group 'bedplate' is needed: wipefs --all /dev/vdb1 /dev/vda1");
+	lv->idle = false;
+	free(take_ptr(lv->unsearched));
+	lv->unsearched = xstrdup("ext4: damaged");
+	expect_refusal("ignoredisk --only-use=vda,vdb\n" AUTO, &inv, EBUSY,
+		"/dev/bedplate/x was not searched for a storage domain: ext4: damaged; if nothing on "
+		"it is needed: wipefs --all /dev/bedplate/x");
 }
 
 static void test_too_small(UNUSED void **state)
