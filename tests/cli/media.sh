@@ -285,11 +285,19 @@ cmp net/LiveOS/squashfs.img a.squashfs.img || fail "another image"
 has net/boot.ipxe "root=live:http://10.0.0.1/node/LiveOS/squashfs.img ip=dhcp"
 has net/boot.ipxe "set words install inst.ks=http://10.0.0.1/node/ks.cfg"
 has net/grub/grub.cfg "inst.ks=http://10.0.0.1/node/ks.cfg"
+has net/pxelinux.cfg/default "DEFAULT install"
+has net/pxelinux.cfg/default "KERNEL images/pxeboot/vmlinuz"
+has net/pxelinux.cfg/default 'APPEND initrd=images/pxeboot/initrd.img quiet console=ttyS0 a="b c" root=live:http://10.0.0.1/node/LiveOS/squashfs.img ip=dhcp rd.live.image rd.live.overlay.overlayfs=1 rd.live.overlay.nouserconfirmprompt install inst.ks=http://10.0.0.1/node/ks.cfg'
 cmp net/grubx64.efi tree/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed || fail "another GRUB"
 expect 0 "$bedplate" media pxe a.squashfs.img net
 # shellcheck disable=SC2016
 has net/boot.ipxe 'root=live:http://${next-server}/LiveOS/squashfs.img'
 [ ! -e net/ks.cfg ] || fail "the old folder's kickstart"
+[ ! -e net/pxelinux.cfg ] || fail "PXELINUX cannot know the server"
+# What is an operator to GRUB is none in a URL.
+expect 0 "$bedplate" media pxe a.squashfs.img net --url 'http://10.0.0.1/a&(b)/'
+has net/grub/grub.cfg "'root=live:http://10.0.0.1/a&(b)/LiveOS/squashfs.img'"
+grub-script-check net/grub/grub.cfg || fail "GRUB does not understand its menu"
 mv tree/usr/bin/curl part
 live b
 refuse "the package 'curl' is not in the image" pxe b.squashfs.img net3
