@@ -609,6 +609,25 @@ static void test_refused_groups(UNUSED void **state)
 		"it is needed: wipefs --all /dev/bedplate/x");
 }
 
+static void test_mixed_sectors(UNUSED void **state)
+{
+	autoinventory inv = {0};
+	autolayout l = {0};
+	struct err e = {0};
+
+	scene_disk(&inv, "vda", 64 * GIB);
+	scene_disk(&inv, "vdb", 64 * GIB)->sector_bytes = 4096;
+	expect_refusal("ignoredisk --only-use=vda,vdb\n" AUTO, &inv, EINVAL,
+		"/dev/vda has sectors of 512 bytes and /dev/vdb of 4096, which LVM does not take "
+		"into one volume group: leave one of them out");
+	/* Only what is in the group counts. */
+	assert_ok(plan("ignoredisk --only-use=vda,vdb\n" CLEAR
+		       "part /srv --size=100 --ondisk=vdb\npart /boot --size=1000 --ondisk=vda\n"
+		       "part pv.01 --size=1 --grow --ondisk=vda\n" GROUP POOL ROOT VAR,
+			  &inv, &l, &e),
+		e);
+}
+
 static void test_too_small(UNUSED void **state)
 {
 	autoinventory inv = {0};
@@ -1028,6 +1047,7 @@ int main(void)
 		cmocka_unit_test(test_refused_contents),
 		cmocka_unit_test(test_kept_group_is_refused),
 		cmocka_unit_test(test_refused_groups),
+		cmocka_unit_test(test_mixed_sectors),
 		cmocka_unit_test(test_too_small),
 		cmocka_unit_test(test_refused_lines),
 		cmocka_unit_test(test_names),
