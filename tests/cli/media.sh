@@ -254,6 +254,20 @@ has "$work/out" "then remove 'images/testnode-1.0'"
 check_stick
 [ "$(cd stick/images && echo *)" = 'testnode-1.0.2 testos-7' ] || fail "images: $(ls stick/images)"
 
+# What an update that was cut off has left is in no menu, and makes room.
+mmd -i "$data" ::/images/cut-2.0 ::/images/cut-2.0.2
+head -c 100M /dev/zero >part
+mcopy -i "$data" part ::/images/cut-2.0/squashfs.img
+expect 0 "$bedplate" media usb a.squashfs.img s.img --dry-run
+has "$work/out" "  remove 'images/cut-2.0': it is not complete"
+has "$work/out" "  keep 'images/testos-7'"
+mdir -i "$data" -b ::/images | grep -q cut-2.0 || fail "a dry run wrote"
+expect 0 "$bedplate" media usb a.squashfs.img s.img
+check_stick
+[ "$(cd stick/images && echo *)" = 'testnode-1.0 testos-7' ] || fail "images: $(ls stick/images)"
+mtype -i "$data" ::/grub/menu.cfg >menu
+! grep -q cut-2.0 menu || fail "in the menu: $(cat menu)"
+
 # Refused, and not a byte changed.
 refuse_usb() {
 	text=$1
