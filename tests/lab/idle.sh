@@ -109,3 +109,17 @@ read_only_volume_list=["plain/first","plain/second"]'
 same "$work/calls-ubdb" 'y thin/data
 n thin/data'
 same "$work/calls-stopped" "$(cat "$work/calls-ubda")"
+
+# Two paths to one disk: LVM knows the group of one of them.
+cp --sparse=always "$work/b" "$work/copy"
+in_guest --disk="$work/b" --disk="$work/copy" <<'END'
+for disk in ubda ubdb; do
+	sed "s/ubda/$disk/" "$LAB_KS" >/run/ks
+	printf '%s: ' $disk
+	"$LAB_INVENTORY" /run/ks 2>&1 >/run/layout || true
+	[ ! -s /run/layout ] || echo planned
+done >"$LAB_WORK/refusals"
+END
+same='have the same LVM physical volume: they are one disk, or a disk and its copy; if nothing on them is needed'
+refused ubda "/dev/ubda and /dev/ubdb $same: wipefs --all /dev/ubda"
+refused ubdb "/dev/ubdb and /dev/ubda $same: wipefs --all /dev/ubdb"

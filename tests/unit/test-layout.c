@@ -609,6 +609,23 @@ static void test_refused_groups(UNUSED void **state)
 		"it is needed: wipefs --all /dev/bedplate/x");
 }
 
+/* LVM shows one of two paths to a disk only, so the other one is in no group. */
+static void test_second_path_is_refused(UNUSED void **state)
+{
+	autoinventory inv = {0};
+
+	scene_disk(&inv, "sda", 64 * GIB);
+	scene_part(&inv, "LVM2_member", NULL, 20 * GIB);
+	scene_disk(&inv, "sdb", 64 * GIB);
+	scene_part(&inv, "LVM2_member", NULL, 20 * GIB);
+	inv.disks[0].parts[0].uuid = xstrdup("one");
+	inv.disks[1].parts[0].uuid = xstrdup("one");
+	scene_vg(&inv, "domain", "/dev/sda1", NULL, 20 * GIB)->storage_domain = true;
+	expect_refusal("ignoredisk --only-use=sdb\n" AUTO, &inv, EBUSY,
+		"/dev/sdb1 and /dev/sda1 have the same LVM physical volume: they are one disk, or a "
+		"disk and its copy; if nothing on them is needed: wipefs --all /dev/sdb1");
+}
+
 static void test_mixed_sectors(UNUSED void **state)
 {
 	autoinventory inv = {0};
@@ -1047,6 +1064,7 @@ int main(void)
 		cmocka_unit_test(test_refused_contents),
 		cmocka_unit_test(test_kept_group_is_refused),
 		cmocka_unit_test(test_refused_groups),
+		cmocka_unit_test(test_second_path_is_refused),
 		cmocka_unit_test(test_mixed_sectors),
 		cmocka_unit_test(test_too_small),
 		cmocka_unit_test(test_refused_lines),
