@@ -149,7 +149,7 @@ static int plan(struct install *in, struct err *e)
 		return err_wrap(e, r, "looking for disks");
 	in->base = xasprintf("%s-%s", m->name, m->version);
 	in->layer = xasprintf("%s+1", in->base);
-	r = layout_plan(in->ks.doc, &in->inv, &params, &in->layout, e);
+	r = layout_plan_here(in->ks.doc, &in->inv, &params, &in->layout, e);
 	if (r == 0)
 		r = loader_precheck(
 			in->ks.doc, &in->layout, in->inv.uefi, image_tree(in->image.img), e);

@@ -37,6 +37,9 @@ static const char *const refused[] = {
 	"bond",
 	"bond_setup",
 	"adminpw",
+	/* Words of a node that is not installed at all. */
+	"stateless",
+	"ovirt_stateless",
 };
 
 /* Without these there is a node all the same. */
@@ -44,17 +47,33 @@ static const char *const ignored[] = {
 	"cim_enabled",
 	"cim_passwd",
 	"collectd",
+	"disable_aes_ni",
+	"disable_kdump",
 	"ipv6",
+	"iscsi_name",
 	"kdump_nfs",
 	"kdump_ssh",
+	"kdump_ssh_key",
 	"keyboard",
+	"logrotate_interval",
+	"logrotate_max_size",
+	"management_port",
+	"management_server",
+	"management_server_fingerprint",
+	"mem_overcommit",
 	"netconsole",
 	"network_layout",
+	"nfsv4_domain",
 	"ntp",
+	"ovirt_early",
+	"runtime_mode",
 	"snmp_password",
 	"ssh_pwauth",
+	"standalone",
 	"syslog",
 	"tuned",
+	"use_strong_rng",
+	"wipe_fakeraid",
 };
 
 struct address {
@@ -99,14 +118,22 @@ static bool consists_of(const char *value, const char *chars, size_t max)
 	return len > 0 && len <= max && strspn(value, chars) == len;
 }
 
+/* With a value, or as a word of its own; "=0" is none. */
+static bool is_said(const struct strv *words, const char *name)
+{
+	const char *value = cmd_line_value(words, name);
+
+	return value ? !str_eq(value, "0") : strv_has(words, name);
+}
+
 static int check_refused(const struct strv *words, struct err *e)
 {
 	for (size_t i = 0; i < ARRAY_LEN(refused); i++)
-		if (cmd_line_value(words, refused[i]))
+		if (is_said(words, refused[i]))
 			return err_set(e, EINVAL,
-				"kernel argument %s= is not supported: use a kickstart, "
+				"kernel argument %s%s is not supported: use a kickstart, "
 				"inst.ks=URL",
-				refused[i]);
+				refused[i], cmd_line_value(words, refused[i]) ? "=" : "");
 	for (size_t i = 0; i < words->count; i++)
 		if (strlen(words->items[i]) > VALUE_MAX)
 			return err_set(e, EINVAL,
@@ -120,8 +147,9 @@ static void warn_of_ignored(const struct strv *words)
 	autostrbuf b = {0};
 
 	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
-		if (cmd_line_value(words, ignored[i]))
-			strbuf_printf(&b, "%s%s=", b.len ? ", " : "", ignored[i]);
+		if (cmd_line_value(words, ignored[i]) || strv_has(words, ignored[i]))
+			strbuf_printf(&b, "%s%s%s", b.len ? ", " : "", ignored[i],
+				cmd_line_value(words, ignored[i]) ? "=" : "");
 	if (b.len > 0)
 		log_warning("ignored of the kernel's arguments: %s: a kickstart can say that, "
 			    "inst.ks=URL",

@@ -16,6 +16,9 @@ static const struct {
 	{"ovirt_firstboot", REQUEST_REINSTALL},
 	{"upgrade", REQUEST_UPGRADE},
 	{"ovirt_upgrade", REQUEST_UPGRADE},
+	/* Of machines that always start over the network: what is on the disk is not to be erased. */
+	{"local_boot", REQUEST_UPGRADE},
+	{"ovirt_local_boot", REQUEST_UPGRADE},
 	{"uninstall", REQUEST_UNINSTALL},
 };
 

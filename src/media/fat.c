@@ -170,11 +170,21 @@ int fat_label(const struct fat *f, char **out, struct err *e)
 	return 0;
 }
 
+/* The digits of "8 351 744". */
+static uint64_t parse_grouped(const char *text, const char *end)
+{
+	uint64_t n = 0;
+
+	for (; text < end; text++)
+		if (isdigit((unsigned char)*text))
+			n = n * 10 + (uint64_t)(*text - '0');
+	return n;
+}
+
 /* The last line of mdir: "                 8 351 744 bytes free". */
 int fat_free_bytes(const struct fat *f, uint64_t *out, struct err *e)
 {
 	autofree char *text = NULL;
-	uint64_t n = 0;
 	autocmd c = {0};
 
 	add_tool(&c, f, "mdir");
@@ -188,10 +198,29 @@ int fat_free_bytes(const struct fat *f, uint64_t *out, struct err *e)
 		line--;
 	if (!end)
 		return err_set(e, EPROTO, "mdir does not say how much is free");
-	for (; line < end; line++)
-		if (isdigit((unsigned char)*line))
-			n = n * 10 + (uint64_t)(*line - '0');
-	*out = n;
+	*out = parse_grouped(line, end);
+	return 0;
+}
+
+/* The last line but one of a list of all: "        4 files             155 894 bytes". */
+int fat_folder_bytes(const struct fat *f, const char *path, uint64_t *out, struct err *e)
+{
+	autofree char *text = NULL;
+	const char *number = NULL;
+	autocmd c = {0};
+
+	add_tool(&c, f, "mdir");
+	cmd_add(&c, "-/", "-a", NULL);
+	cmd_addf(&c, "::/%s", path);
+	int r = cmd_output(&c, &text, e);
+	if (r < 0)
+		return r;
+	for (const char *p = text; (p = strstr(p, " file")); p++)
+		number = p;
+	const char *end = number ? strstr(number, " bytes") : NULL;
+	if (!end)
+		return err_set(e, EPROTO, "mdir does not say how large '%s' is", path);
+	*out = parse_grouped(number, end);
 	return 0;
 }
 

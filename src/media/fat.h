@@ -28,6 +28,9 @@ int fat_format(const struct fat *f, const char *label, uint64_t size_bytes, stru
 /* The label, without the blanks at its end; the caller frees it.  -EINVAL: not a FAT32. */
 int fat_label(const struct fat *f, char **out, struct err *e) MUST_CHECK;
 int fat_free_bytes(const struct fat *f, uint64_t *out, struct err *e) MUST_CHECK;
+/* Of the files in a folder and below, named as below; on the disk they take a little more. */
+int fat_folder_bytes(const struct fat *f, const char *path, uint64_t *out, struct err *e)
+	MUST_CHECK;
 /* Paths in these are from the root, without a leading '/'. */
 bool fat_exists(const struct fat *f, const char *path);
 /* At most 16 MiB of text the caller frees. */

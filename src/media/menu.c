@@ -146,6 +146,34 @@ char *menu_ipxe(const struct menu_image *image, const char *title, const char *d
 	return strbuf_take(&out);
 }
 
+/* Kernel parameters as they are: this language has no quotes. */
+char *menu_pxelinux(const struct menu_image *image, const char *default_entry, int timeout_seconds)
+{
+	autostrbuf out = {0};
+
+	strbuf_puts(&out, "# Written by bedplate.\nSAY Type one of these, or wait:\n");
+	for (size_t i = 0; i < ARRAY_LEN(entries); i++)
+		if (!entries[i].check || image->check)
+			strbuf_printf(&out, "SAY %s - %s\n", entries[i].id, entries[i].title);
+	/* A timeout of 0 would be none. */
+	strbuf_printf(&out, "PROMPT %d\nTIMEOUT %d\nDEFAULT %s\n", timeout_seconds > 0,
+		timeout_seconds * 10, default_entry);
+	for (size_t i = 0; i < ARRAY_LEN(entries); i++) {
+		const struct entry *en = &entries[i];
+
+		if (en->check && !image->check)
+			continue;
+		strbuf_printf(&out, "LABEL %s\n\tKERNEL %s\n\tAPPEND initrd=%s %s %s %s", en->id,
+			image->kernel, image->initramfs, image->params, image->root, en->words);
+		if (en->kickstart && image->kickstart)
+			strbuf_printf(&out, " %s", image->kickstart);
+		if (en->serial && !ends_on_serial(image->params))
+			strbuf_printf(&out, " %s", SERIAL_PARAMS);
+		strbuf_putc(&out, '\n');
+	}
+	return strbuf_take(&out);
+}
+
 static void add_search(struct strbuf *out, const char *label)
 {
 	strbuf_puts(out, "search --no-floppy --set=root --label ");

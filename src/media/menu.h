@@ -34,6 +34,10 @@ char *menu_head(const char *label, const char *default_entry, int timeout_second
 char *menu_ipxe(const struct menu_image *image, const char *title, const char *default_entry,
 	int timeout_seconds) MUST_CHECK;
 
+/* The same as a configuration of PXELINUX.  root and kickstart must not have variables. */
+char *menu_pxelinux(const struct menu_image *image, const char *default_entry, int timeout_seconds)
+	MUST_CHECK;
+
 /*
  * The first file that a GRUB with a file system of its own reads (the EFI system partition): find
  * the medium and go on with grub.cfg in its folder ("/boot/grub").  The caller frees it.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A folder for a TFTP and HTTP server: iPXE by a script, UEFI with Secure Boot by shim and the
- * signed GRUB for networks.  The layout is that of the ISO.
+ * signed GRUB for networks, PXELINUX by its configuration.  The layout is that of the ISO.
  *
  * The folder is made beside its place and takes it in one step.
  */
@@ -129,7 +129,8 @@ static int add_menus(const struct pxe *x, struct err *e)
 		.root = grub_root,
 		.params = m->params,
 		.kickstart = m->spec->kickstart ? grub_ks : NULL,
-		.variables = true,
+		/* What was given is quoted: '&' would be an operator of GRUB's. */
+		.variables = !given,
 	};
 	autofree char *head = menu_head(NULL, entry, media_timeout(m->spec));
 	autofree char *entries = menu_entries(&image);
@@ -140,8 +141,12 @@ static int add_menus(const struct pxe *x, struct err *e)
 	image.root = ipxe_root;
 	image.kickstart = m->spec->kickstart ? ipxe_ks : NULL;
 	autofree char *ipxe = menu_ipxe(&image, m->title, entry, media_timeout(m->spec));
+	autofree char *pxelinux = menu_pxelinux(&image, entry, media_timeout(m->spec));
 	int r = media_add_text(m, "grub/grub.cfg", grub, e);
-	return r < 0 ? r : media_add_text(m, "boot.ipxe", ipxe, e);
+	if (r == 0)
+		r = media_add_text(m, "boot.ipxe", ipxe, e);
+	/* It has no variable for the address of its server. */
+	return r < 0 || !given ? r : media_add_text(m, "pxelinux.cfg/default", pxelinux, e);
 }
 
 /* A link is enough for the other media; this folder is the medium. */

@@ -58,6 +58,7 @@ struct stick {
 	char *folder;     /* of the image: "images/NAME-VERSION" */
 	struct strv old;  /* folders in images that stay, newest first */
 	struct strv drop; /* folders of the same image that go in the end */
+	struct strv cut;  /* folders that nothing knows: an update was cut off; they go first */
 	struct sums sums; /* of what is there and stays */
 };
 
@@ -71,6 +72,7 @@ static void stick_fini(struct stick *s)
 	free(s->folder);
 	strv_fini(&s->old);
 	strv_fini(&s->drop);
+	strv_fini(&s->cut);
 	sums_fini(&s->sums);
 }
 
@@ -153,6 +155,42 @@ static int check_target(struct stick *s, struct err *e)
 	return 0;
 }
 
+/* The menu that grub.cfg reads; NULL: there is none. */
+static int read_menu(const struct fat *fat, char **out, struct err *e)
+{
+	static const char *const paths[] = {MENU_CFG, MENU_NEW};
+
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++)
+		if (fat_exists(fat, paths[i]))
+			return fat_read(fat, paths[i], out, e);
+	return 0;
+}
+
+/* What was added whole is in SHA256SUMS, or in the menu at least. */
+static bool is_whole(const struct stick *s, const char *menu, const char *folder)
+{
+	autofree char *prefix = xasprintf("images/%s/", folder);
+	autofree char *entries = xasprintf("/%smenu.cfg", prefix);
+
+	for (size_t i = 0; i < s->sums.count; i++)
+		if (str_starts(s->sums.items[i].path, prefix))
+			return true;
+	return !menu || strstr(menu, entries);
+}
+
+static int find_images(struct stick *s, const struct fat *fat, struct err *e)
+{
+	autofree char *menu = NULL;
+	autostrv folders = {0};
+	int r = read_menu(fat, &menu, e);
+
+	if (r == 0)
+		r = fat_list_folders(fat, "images", &folders, e);
+	for (size_t i = 0; r == 0 && i < folders.count; i++)
+		strv_add(is_whole(s, menu, folders.items[i]) ? &s->old : &s->cut, folders.items[i]);
+	return r;
+}
+
 /* Whether what is there is a stick of ours, and what is on it. */
 static int look_at_data(struct stick *s, struct err *e)
 {
@@ -179,7 +217,7 @@ static int look_at_data(struct stick *s, struct err *e)
 			sums_add(&s->sums, all.items[i].path, all.items[i].sha256);
 	s->label = take_ptr(label);
 	s->is_ours = true;
-	return fat_list_folders(&fat, "images", &s->old, e);
+	return find_images(s, &fat, e);
 }
 
 /* "NAME-VERSION" or, of the same image once more, "NAME-VERSION.2". */
@@ -235,6 +273,13 @@ static int check_size(struct stick *s, struct err *e)
 		const struct fat fat = data_of(s);
 
 		r = fat_free_bytes(&fat, &have, e);
+		for (size_t i = 0; r == 0 && i < s->cut.count; i++) {
+			autofree char *folder = xasprintf("images/%s", s->cut.items[i]);
+			uint64_t size = 0;
+
+			r = fat_folder_bytes(&fat, folder, &size, e);
+			have += size;
+		}
 	} else {
 		uint64_t other = 2 * FIRST_BYTES + BIOS_BYTES + ESP_BYTES;
 
@@ -526,10 +571,22 @@ static int write_new(struct stick *s, struct err *e)
 	return r;
 }
 
-static int write_stick(struct stick *s, struct err *e)
+static int add_image(const struct stick *s, struct err *e)
 {
 	const struct fat fat = data_of(s);
-	int r = s->is_ours ? fat_put_tree(&fat, s->m->tree, e) : write_new(s, e);
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < s->cut.count; i++) {
+		autofree char *folder = xasprintf("images/%s", s->cut.items[i]);
+
+		r = fat_remove(&fat, folder, e);
+	}
+	return r == 0 ? fat_put_tree(&fat, s->m->tree, e) : r;
+}
+
+static int write_stick(struct stick *s, struct err *e)
+{
+	int r = s->is_ours ? add_image(s, e) : write_new(s, e);
 
 	if (r == 0)
 		r = switch_menu(s, e);
@@ -557,6 +614,8 @@ static void tell_plan(const struct stick *s)
 	if (!s->is_ours)
 		plan(s, "  partitions: 1 MiB BIOS boot, 64 MiB EFI system, %s data (FAT32, '%s')",
 			data, s->label);
+	for (size_t i = 0; i < s->cut.count; i++)
+		plan(s, "  remove 'images/%s': it is not complete", s->cut.items[i]);
 	plan(s, "  add '%s' (%s)%s", s->folder, need,
 		s->spec->media.kickstart ? " with a kickstart" : "");
 	for (size_t i = 0; i < s->old.count; i++)

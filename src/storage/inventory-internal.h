@@ -35,5 +35,7 @@ bool uses_live(const struct uses *u, const char *device);
  * one are not looked at.
  */
 bool domain_is_on(const char *device, const char *fstype, char **unsearched);
+/* domain_is_on() for a volume that is active. */
+void domain_search_volume(int fd, const char *device, struct inv_lv *lv);
 /* Nothing mounted there must get out of this process. */
 int domain_prepare(struct err *e) MUST_CHECK;

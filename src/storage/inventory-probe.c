@@ -193,15 +193,16 @@ static void find_live_label(struct inv_disk *d, int fd)
 
 	probe_content(fd, 0, d->size_bytes, &whole);
 	label = whole.label;
-	free(whole.uuid);
 	d->live_medium = is_started_from(label);
 	for (size_t i = 0; i < d->part_count; i++)
 		d->live_medium = d->live_medium || is_started_from(d->parts[i].label);
 	if (d->table) {
 		free(whole.fstype);
+		free(whole.uuid);
 		return;
 	}
 	d->whole.fstype = whole.fstype;
+	d->whole.uuid = whole.uuid;
 	d->whole.label = take_ptr(label);
 }
 

@@ -305,30 +305,33 @@ static void find_domains_on_disk(struct inv_disk *d)
 		find_domain_in_part(&d->parts[i]);
 }
 
+void domain_search_volume(int fd, const char *device, struct inv_lv *lv)
+{
+	struct inv_part content = {0};
+
+	probe_content(fd, 0, lv->size_bytes, &content);
+	if (content.fstype && domain_is_on(device, content.fstype, &lv->unsearched))
+		lv->storage_domain = true;
+	forgive_own(device, inventory_lv_is_ours(lv), &lv->unsearched);
+	part_fini(&content);
+}
+
 static void find_domain_in_volume(struct inv_vg *vg, struct inv_lv *lv)
 {
 	autofree char *device = xasprintf("/dev/%s/%s", vg->name, lv->name);
-	struct inv_part content = {0};
 
 	lv->storage_domain = has_domain_tag(&lv->tags);
 	/* A pool has no content of its own. */
 	if (!lv->in_use && lv->metadata_bytes == 0) {
 		autofd int fd = open(device, O_RDONLY | O_CLOEXEC);
 
+		lv->idle = fd < 0;
 		if (fd >= 0)
-			probe_content(fd, 0, lv->size_bytes, &content);
-		if (content.fstype)
-			lv->storage_domain = domain_is_on(
-						     device, content.fstype, &lv->unsearched) ||
-				lv->storage_domain;
+			domain_search_volume(fd, device, lv);
 		/* Bases and snapshots never are. */
 		if (fd < 0 && !inventory_lv_is_ours(lv))
-			lv->unsearched = xasprintf(
-				"it is not active (lvchange --activate=y --ignoreactivationskip %s/%s)",
-				vg->name, lv->name);
-		forgive_own(device, inventory_lv_is_ours(lv), &lv->unsearched);
+			lv->unsearched = xstrdup("it is not active");
 	}
-	part_fini(&content);
 	vg->storage_domain = vg->storage_domain || lv->storage_domain;
 }
 

@@ -47,6 +47,7 @@ struct inv_lv {
 	uint64_t size_bytes;
 	char *in_use; /* NULL: free */
 	bool storage_domain;
+	bool idle;               /* not active, so nobody has looked into it: inventory_search() */
 	char *unsearched;        /* as of a part */
 	char *pool;              /* a thin volume's pool, in the same group; NULL: not thin */
 	uint64_t metadata_bytes; /* of a thin pool, else 0 */
@@ -76,6 +77,13 @@ void inventory_fini(struct inventory *inv);
 
 /* out starts zeroed.  Needs root. */
 int inventory_read(struct inventory *out, struct err *e) MUST_CHECK;
+
+/*
+ * Look for storage domains in the idle volumes of these groups, by name, which are active for that
+ * long.  What is found, or why nothing could be, is noted in inv.  1: something was
+ * looked into, 0: there is nothing idle; -EINTR.
+ */
+int inventory_search(struct inventory *inv, const struct strv *groups, struct err *e) MUST_CHECK;
 
 /*
  * The disk that a kickstart means: "vda", "/dev/vda", "disk/by-id/..." or any other link.  NULL:

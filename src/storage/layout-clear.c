@@ -165,13 +165,30 @@ static int check_searched(const char *device, const char *unsearched, struct err
 		: 0;
 }
 
-static int check_volume_goes(const struct inv_vg *vg, const struct inv_lv *lv, struct err *e)
+/* Where there is no volume to wipe it is the group that has to go. */
+static int refuse_idle(
+	const struct inv_vg *vg, const char *device, const char *unsearched, struct err *e)
+{
+	autostrbuf pvs = {0};
+
+	for (size_t i = 0; i < vg->pvs.count; i++)
+		strbuf_printf(&pvs, " %s", vg->pvs.items[i]);
+	return err_set(e, EBUSY,
+		"%s was not searched for a storage domain: %s; if nothing of volume group '%s' is "
+		"needed: wipefs --all%s",
+		device, unsearched, vg->name, pvs.data ? pvs.data : "");
+}
+
+static int check_volume_goes(
+	const struct plan *p, const struct inv_vg *vg, const struct inv_lv *lv, struct err *e)
 {
 	autofree char *device = xasprintf("/dev/%s/%s", vg->name, lv->name);
 
 	if (lv->in_use)
 		return err_set(e, EBUSY, "%s is in use: %s", device, lv->in_use);
-	return check_searched(device, lv->unsearched, e);
+	if (!lv->idle || !lv->unsearched)
+		return check_searched(device, lv->unsearched, e);
+	return p->looks_again ? 0 : refuse_idle(vg, device, lv->unsearched, e);
 }
 
 static int check_group_goes(const struct plan *p, const struct inv_vg *vg, struct err *e)
@@ -201,25 +218,56 @@ static int check_group_goes(const struct plan *p, const struct inv_vg *vg, struc
 			"erased",
 			mine, vg->name, other);
 	for (size_t i = 0; r == 0 && i < vg->lv_count; i++)
-		r = check_volume_goes(vg, &vg->lvs[i], e);
+		r = check_volume_goes(p, vg, &vg->lvs[i], e);
 	return r;
 }
 
-static int check_part_goes(const struct inv_part *part, struct err *e)
+static bool is_same_pv(const struct inv_part *a, const struct inv_part *b)
+{
+	return a->path && b->path && !str_eq(a->path, b->path) && a->fstype && b->fstype &&
+		str_eq(a->fstype, "LVM2_member") && str_eq(b->fstype, "LVM2_member") && a->uuid &&
+		b->uuid && str_eq(a->uuid, b->uuid);
+}
+
+/*
+ * A second path to a disk on a SAN without multipathd, or a copy.  LVM takes one of the two for the physical
+ * volume, and what is known of its group is known of that one only.
+ */
+static int check_is_only_pv(const struct inventory *inv, const struct inv_part *part, struct err *e)
+{
+	const struct inv_part *other = NULL;
+
+	for (size_t i = 0; !other && i < inv->disk_count; i++) {
+		const struct inv_disk *d = &inv->disks[i];
+
+		other = is_same_pv(part, &d->whole) ? &d->whole : NULL;
+		for (size_t j = 0; !other && j < d->part_count; j++)
+			other = is_same_pv(part, &d->parts[j]) ? &d->parts[j] : NULL;
+	}
+	return other
+		? err_set(e, EBUSY,
+			  "%s and %s have the same LVM physical volume: they are one disk, or a "
+			  "disk and its copy; if nothing on them is needed: wipefs --all %s",
+			  part->path, other->path, part->path)
+		: 0;
+}
+
+static int check_part_goes(const struct inventory *inv, const struct inv_part *part, struct err *e)
 {
 	if (part->storage_domain)
 		return err_set(e, EBUSY, "%s has a storage domain", part->path);
-	return check_searched(part->path, part->unsearched, e);
+	int r = check_searched(part->path, part->unsearched, e);
+	return r == 0 ? check_is_only_pv(inv, part, e) : r;
 }
 
-static int check_parts(const struct pick *pick, struct err *e)
+static int check_parts(const struct plan *p, const struct pick *pick, struct err *e)
 {
 	const struct inv_disk *d = pick->disk;
-	int r = pick->whole_goes ? check_part_goes(&d->whole, e) : 0;
+	int r = pick->whole_goes ? check_part_goes(p->inv, &d->whole, e) : 0;
 
 	for (size_t i = 0; r == 0 && i < d->part_count; i++)
 		if (pick->goes[i])
-			r = check_part_goes(&d->parts[i], e);
+			r = check_part_goes(p->inv, &d->parts[i], e);
 	return r;
 }
 
@@ -228,7 +276,7 @@ static int check_all(const struct plan *p, struct err *e)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < p->pick_count; i++)
-		r = check_parts(&p->picks[i], e);
+		r = check_parts(p, &p->picks[i], e);
 	for (size_t i = 0; r == 0 && i < p->inv->vg_count; i++)
 		r = check_group_goes(p, &p->inv->vgs[i], e);
 	return r;

@@ -69,6 +69,7 @@ struct plan {
 	const struct ks_doc *doc;
 	const struct inventory *inv;
 	const struct layout_params *params;
+	bool looks_again; /* idle volumes are no reason to refuse yet */
 	struct want want;
 	struct pick *picks; /* same order as out->disks */
 	size_t pick_count;

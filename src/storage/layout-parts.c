@@ -397,6 +397,27 @@ int plan_check_parts(const struct plan *p, struct err *e)
 	return r;
 }
 
+/* LVM would say so when the old content is gone already. */
+static int check_sectors(const struct plan *p, struct err *e)
+{
+	const struct layout_disk *first = NULL;
+
+	for (size_t i = 0; i < p->out->part_count; i++) {
+		const struct layout_disk *d = &p->out->disks[p->out->parts[i].disk];
+
+		if (p->out->parts[i].role != LAYOUT_PV)
+			continue;
+		if (!first)
+			first = d;
+		if (d->sector_bytes != first->sector_bytes)
+			return err_set(e, EINVAL,
+				"%s has sectors of %u bytes and %s of %u, which LVM does not take "
+				"into one volume group: leave one of them out",
+				first->path, first->sector_bytes, d->path, d->sector_bytes);
+	}
+	return 0;
+}
+
 int plan_parts(struct plan *p, struct err *e)
 {
 	autotable t = {0};
@@ -410,5 +431,7 @@ int plan_parts(struct plan *p, struct err *e)
 	r = place_all(p, &t, e);
 	if (r == 0)
 		r = write_parts(p, &t, e);
+	if (r == 0)
+		r = check_sectors(p, e);
 	return r == 0 ? plan_check_parts(p, e) : r;
 }

@@ -149,16 +149,38 @@ static int make_plan(struct plan *p, struct err *e)
 	return r == 0 ? plan_check_names(p, e) : r;
 }
 
-int layout_plan(const struct ks_doc *doc, const struct inventory *inv,
-	const struct layout_params *params, struct layout *out, struct err *e)
+static int plan_once(const struct ks_doc *doc, const struct inventory *inv,
+	const struct layout_params *params, bool looks_again, struct layout *out, struct err *e)
 {
 	autolayout l = {0};
-	autoplan p = {.doc = doc, .inv = inv, .params = params, .out = &l};
+	autoplan p = {
+		.doc = doc, .inv = inv, .params = params, .looks_again = looks_again, .out = &l};
 	int r = make_plan(&p, e);
 
 	if (r < 0)
 		return r;
 	*out = l;
 	l = (struct layout){0};
+	return 0;
+}
+
+int layout_plan(const struct ks_doc *doc, const struct inventory *inv,
+	const struct layout_params *params, struct layout *out, struct err *e)
+{
+	return plan_once(doc, inv, params, false, out, e);
+}
+
+int layout_plan_here(const struct ks_doc *doc, struct inventory *inv,
+	const struct layout_params *params, struct layout *out, struct err *e)
+{
+	autolayout first = {0};
+	int r = plan_once(doc, inv, params, true, &first, e);
+
+	if (r == 0)
+		r = inventory_search(inv, &first.remove_vgs, e);
+	if (r != 0)
+		return r < 0 ? r : plan_once(doc, inv, params, false, out, e);
+	*out = first;
+	first = (struct layout){0};
 	return 0;
 }

@@ -102,6 +102,13 @@ struct layout_params {
 int layout_plan(const struct ks_doc *doc, const struct inventory *inv,
 	const struct layout_params *params, struct layout *out, struct err *e) MUST_CHECK;
 
+/*
+ * The same on the machine that inv is of: of the groups that go, volumes that are not active are
+ * searched first, which layout_plan() can only refuse.
+ */
+int layout_plan_here(const struct ks_doc *doc, struct inventory *inv,
+	const struct layout_params *params, struct layout *out, struct err *e) MUST_CHECK;
+
 /* For --dry-run: what will be erased, partitions, volumes, sizes.  The caller frees it. */
 char *layout_text(const struct layout *l) MUST_CHECK;
 /* The same for programs: docs/formats/install.md.  The caller owns the reference. */

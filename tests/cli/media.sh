@@ -254,6 +254,20 @@ has "$work/out" "then remove 'images/testnode-1.0'"
 check_stick
 [ "$(cd stick/images && echo *)" = 'testnode-1.0.2 testos-7' ] || fail "images: $(ls stick/images)"
 
+# What an update that was cut off has left is in no menu, and makes room.
+mmd -i "$data" ::/images/cut-2.0 ::/images/cut-2.0.2
+head -c 100M /dev/zero >part
+mcopy -i "$data" part ::/images/cut-2.0/squashfs.img
+expect 0 "$bedplate" media usb a.squashfs.img s.img --dry-run
+has "$work/out" "  remove 'images/cut-2.0': it is not complete"
+has "$work/out" "  keep 'images/testos-7'"
+mdir -i "$data" -b ::/images | grep -q cut-2.0 || fail "a dry run wrote"
+expect 0 "$bedplate" media usb a.squashfs.img s.img
+check_stick
+[ "$(cd stick/images && echo *)" = 'testnode-1.0 testos-7' ] || fail "images: $(ls stick/images)"
+mtype -i "$data" ::/grub/menu.cfg >menu
+! grep -q cut-2.0 menu || fail "in the menu: $(cat menu)"
+
 # Refused, and not a byte changed.
 refuse_usb() {
 	text=$1
@@ -285,11 +299,19 @@ cmp net/LiveOS/squashfs.img a.squashfs.img || fail "another image"
 has net/boot.ipxe "root=live:http://10.0.0.1/node/LiveOS/squashfs.img ip=dhcp"
 has net/boot.ipxe "set words install inst.ks=http://10.0.0.1/node/ks.cfg"
 has net/grub/grub.cfg "inst.ks=http://10.0.0.1/node/ks.cfg"
+has net/pxelinux.cfg/default "DEFAULT install"
+has net/pxelinux.cfg/default "KERNEL images/pxeboot/vmlinuz"
+has net/pxelinux.cfg/default 'APPEND initrd=images/pxeboot/initrd.img quiet console=ttyS0 a="b c" root=live:http://10.0.0.1/node/LiveOS/squashfs.img ip=dhcp rd.live.image rd.live.overlay.overlayfs=1 rd.live.overlay.nouserconfirmprompt install inst.ks=http://10.0.0.1/node/ks.cfg'
 cmp net/grubx64.efi tree/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed || fail "another GRUB"
 expect 0 "$bedplate" media pxe a.squashfs.img net
 # shellcheck disable=SC2016
 has net/boot.ipxe 'root=live:http://${next-server}/LiveOS/squashfs.img'
 [ ! -e net/ks.cfg ] || fail "the old folder's kickstart"
+[ ! -e net/pxelinux.cfg ] || fail "PXELINUX cannot know the server"
+# What is an operator to GRUB is none in a URL.
+expect 0 "$bedplate" media pxe a.squashfs.img net --url 'http://10.0.0.1/a&(b)/'
+has net/grub/grub.cfg "'root=live:http://10.0.0.1/a&(b)/LiveOS/squashfs.img'"
+grub-script-check net/grub/grub.cfg || fail "GRUB does not understand its menu"
 mv tree/usr/bin/curl part
 live b
 refuse "the package 'curl' is not in the image" pxe b.squashfs.img net3

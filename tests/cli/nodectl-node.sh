@@ -47,3 +47,32 @@ grep -q '^Addresses: ' "$work/out" || fail "$(cat "$work/out")"
 if grep -qE ' (127\.|::1|fe80:)' "$work/out"; then
 	fail "$(cat "$work/out")"
 fi
+
+# NetworkManager's events restart it only when it would say something else.
+mkdir "$work/events"
+sed "s|=/etc/issue.d/bedplate.issue|=$work/events/issue|" \
+	"$(dirname "$0")/../../debian/dispatcher/50-bedplate-banner" >"$work/events/dispatcher"
+ln -s "$(realpath "$nodectl")" "$work/events/nodectl"
+cat >"$work/events/systemctl" <<END
+#!/bin/sh
+[ "\$1" = is-enabled ] || echo "\$@" >>"$work/events/calls"
+END
+chmod +x "$work/events/nodectl" "$work/events/systemctl"
+: >"$work/events/calls"
+expect 0 env PATH="$work/events:$PATH" nodectl banner
+cp "$work/out" "$work/events/issue"
+event() {
+	expect 0 env PATH="$work/events:$PATH" sh "$work/events/dispatcher" "$@"
+}
+for action in up down dhcp4-change dhcp6-change hostname; do
+	event eth0 $action
+done
+[ ! -s "$work/events/calls" ] || fail "$(cat "$work/events/calls")"
+sed -i 's/^Addresses:.*/Addresses: none at all/' "$work/events/issue"
+event eth0 connectivity-change
+[ ! -s "$work/events/calls" ] || fail "$(cat "$work/events/calls")"
+event eth0 up
+rm "$work/events/issue"
+event eth0 dhcp4-change
+same "$work/events/calls" "--no-block restart bedplate-banner.service
+--no-block restart bedplate-banner.service"

@@ -80,7 +80,7 @@ static int plan(const char *kickstart, bool reinstall, const char *base_bytes, s
 		r = err_set(e, EINVAL, "%s: %s", kickstart, ks_problem_at(doc, 0)->text);
 	if (r == 0)
 		r = inventory_read(&inv, e);
-	return r == 0 ? layout_plan(doc, &inv, &params, out, e) : r;
+	return r == 0 ? layout_plan_here(doc, &inv, &params, out, e) : r;
 }
 
 /* MODE KICKSTART BASE-BYTES */

@@ -2,6 +2,7 @@
 /* What inventory.sh calls: the disks as JSON, or with a kickstart the layout or why there is none. */
 #include <stdio.h>
 
+#include "base/interrupt.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "ks/ks.h"
@@ -67,7 +68,7 @@ static void print_inventory(const struct inventory *inv)
 	json_print(j);
 }
 
-static int print_layout(const struct inventory *inv, const char *path, struct err *e)
+static int print_layout(struct inventory *inv, const char *path, struct err *e)
 {
 	const struct layout_params params = {
 		.name = "node", .version = "1", .rootfs_bytes = 64 * MIB, .boot_bytes = 16 * MIB};
@@ -76,7 +77,7 @@ static int print_layout(const struct inventory *inv, const char *path, struct er
 	int r = ks_parse_file(path, NULL, &doc, e);
 
 	if (r == 0)
-		r = layout_plan(doc, inv, &params, &l, e);
+		r = layout_plan_here(doc, inv, &params, &l, e);
 	if (r == 0)
 		json_print(layout_json(&l));
 	return r;
@@ -88,6 +89,7 @@ int main(int argc, char *argv[])
 	struct err e = {0};
 
 	log_init("inventory");
+	interrupt_catch();
 	int r = inventory_read(&inv, &e);
 	if (r == 0 && argc > 1)
 		r = print_layout(&inv, argv[1], &e);

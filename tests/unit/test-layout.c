@@ -597,9 +597,52 @@ static void test_refused_groups(UNUSED void **state)
 		"/dev/bedplate/x is in use: mounted on /x");
 	free(take_ptr(lv->in_use));
 	lv->unsearched = xstrdup("it is not active");
+	lv->idle = true;
 	expect_refusal("ignoredisk --only-use=vda,vdb\n" AUTO, &inv, EBUSY,
 		"/dev/bedplate/x was not searched for a storage domain: it is not active; if "
-		"nothing on it is needed: wipefs --all /dev/bedplate/x");
+		"nothing of volume group 'bedplate' is needed: wipefs --all /dev/vdb1 /dev/vda1");
+	lv->idle = false;
+	free(take_ptr(lv->unsearched));
+	lv->unsearched = xstrdup("ext4: damaged");
+	expect_refusal("ignoredisk --only-use=vda,vdb\n" AUTO, &inv, EBUSY,
+		"/dev/bedplate/x was not searched for a storage domain: ext4: damaged; if nothing on "
+		"it is needed: wipefs --all /dev/bedplate/x");
+}
+
+/* LVM shows one of two paths to a disk only, so the other one is in no group. */
+static void test_second_path_is_refused(UNUSED void **state)
+{
+	autoinventory inv = {0};
+
+	scene_disk(&inv, "sda", 64 * GIB);
+	scene_part(&inv, "LVM2_member", NULL, 20 * GIB);
+	scene_disk(&inv, "sdb", 64 * GIB);
+	scene_part(&inv, "LVM2_member", NULL, 20 * GIB);
+	inv.disks[0].parts[0].uuid = xstrdup("one");
+	inv.disks[1].parts[0].uuid = xstrdup("one");
+	scene_vg(&inv, "domain", "/dev/sda1", NULL, 20 * GIB)->storage_domain = true;
+	expect_refusal("ignoredisk --only-use=sdb\n" AUTO, &inv, EBUSY,
+		"/dev/sdb1 and /dev/sda1 have the same LVM physical volume: they are one disk, or a "
+		"disk and its copy; if nothing on them is needed: wipefs --all /dev/sdb1");
+}
+
+static void test_mixed_sectors(UNUSED void **state)
+{
+	autoinventory inv = {0};
+	autolayout l = {0};
+	struct err e = {0};
+
+	scene_disk(&inv, "vda", 64 * GIB);
+	scene_disk(&inv, "vdb", 64 * GIB)->sector_bytes = 4096;
+	expect_refusal("ignoredisk --only-use=vda,vdb\n" AUTO, &inv, EINVAL,
+		"/dev/vda has sectors of 512 bytes and /dev/vdb of 4096, which LVM does not take "
+		"into one volume group: leave one of them out");
+	/* Only what is in the group counts. */
+	assert_ok(plan("ignoredisk --only-use=vda,vdb\n" CLEAR
+		       "part /srv --size=100 --ondisk=vdb\npart /boot --size=1000 --ondisk=vda\n"
+		       "part pv.01 --size=1 --grow --ondisk=vda\n" GROUP POOL ROOT VAR,
+			  &inv, &l, &e),
+		e);
 }
 
 static void test_too_small(UNUSED void **state)
@@ -1021,6 +1064,8 @@ int main(void)
 		cmocka_unit_test(test_refused_contents),
 		cmocka_unit_test(test_kept_group_is_refused),
 		cmocka_unit_test(test_refused_groups),
+		cmocka_unit_test(test_second_path_is_refused),
+		cmocka_unit_test(test_mixed_sectors),
 		cmocka_unit_test(test_too_small),
 		cmocka_unit_test(test_refused_lines),
 		cmocka_unit_test(test_names),

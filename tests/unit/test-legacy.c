@@ -126,14 +126,17 @@ static void what_is_ignored_is_said(void **state)
 
 	(void)state;
 	log_add_copy(log, LOG_LEVEL_NORMAL);
-	assert_ok(translate("storage_init=usb ntp=a syslog=b:1 ssh_pwauth=0 quiet" PASSWORD, &text,
-			  &e),
+	assert_ok(
+		translate(
+			"storage_init=usb ntp=a syslog=b:1 ssh_pwauth=0 disable_kdump stateless=0 "
+			"management_server=m.example.org quiet" PASSWORD,
+			&text, &e),
 		e);
 	log_drop_copy(log);
 	fclose(log);
 	assert_string_equal(said,
-		"warning: ignored of the kernel's arguments: ntp=, ssh_pwauth=, syslog=: a "
-		"kickstart can say that, inst.ks=URL\n");
+		"warning: ignored of the kernel's arguments: disable_kdump, management_server=, "
+		"ntp=, ssh_pwauth=, syslog=: a kickstart can say that, inst.ks=URL\n");
 }
 
 static void bad_arguments_are_refused(void **state)
@@ -165,6 +168,11 @@ static void bad_arguments_are_refused(void **state)
 			"-6' makes it"},
 		{"storage_init=usb storage_vol=1:2" PASSWORD,
 			"kernel argument storage_vol= is not supported: use a kickstart, "
+			"inst.ks=URL"},
+		{"storage_init=usb stateless" PASSWORD,
+			"kernel argument stateless is not supported: use a kickstart, inst.ks=URL"},
+		{"storage_init=usb ovirt_stateless=1" PASSWORD,
+			"kernel argument ovirt_stateless= is not supported: use a kickstart, "
 			"inst.ks=URL"},
 		{"storage_init=usb hostname=\"a reboot\"" PASSWORD,
 			"kernel argument hostname=a reboot: expected letters, digits, '.' and "
@@ -221,6 +229,9 @@ static void the_command_line_says_what_to_do(void **state)
 		{"storage_init=/dev/sda", REQUEST_INSTALL, NULL},
 		{"storage_init", REQUEST_INSTALL, NULL},
 		{"upgrade", REQUEST_UPGRADE, NULL},
+		{"storage_init=/dev/sda local_boot", REQUEST_UPGRADE, NULL},
+		{"storage_init=/dev/sda ovirt_local_boot=1", REQUEST_UPGRADE, NULL},
+		{"storage_init=/dev/sda local_boot_trigger=http://h/", REQUEST_INSTALL, NULL},
 		{"uninstall", REQUEST_UNINSTALL, NULL},
 		{"rescue inst.ks=x install", REQUEST_NONE, NULL},
 		{"bedplate.layer=node-1+1 install", REQUEST_NONE, NULL},
