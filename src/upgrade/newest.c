@@ -78,8 +78,7 @@ static bool is_new(
 	if (!j || !str_eq(j->to, layer))
 		return false;
 	return site_unfinished(s, j) ||
-		(j->operation != OPERATION_ROLLBACK &&
-			(j->step == STEP_STAGED || j->step == STEP_TRIAL) &&
+		((j->step == STEP_STAGED || j->step == STEP_TRIAL) &&
 			site_standing(h, layer) != STANDING_GOOD);
 }
 
