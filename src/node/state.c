@@ -230,6 +230,7 @@ static int read_failures(int boot_fd, struct node_boot *b, struct err *e)
 	/* What was taken back has changed nothing of what was known. */
 	while (at > 0 &&
 		(str_eq(history.items[at - 1].result, "undone") ||
+			str_eq(history.items[at - 1].result, "recovered") ||
 			str_eq(history.items[at - 1].result, "dropped")))
 		at--;
 	if (r < 0 || at == 0)

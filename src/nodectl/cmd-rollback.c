@@ -23,6 +23,11 @@ static const struct cli_opt opts[] = {
 		offsetof(struct options, allow_running_vms)},
 };
 
+static const char *trial_text(bool trial)
+{
+	return trial ? ", on trial, as it was never found good" : "";
+}
+
 static int run(
 	const void *parsed, UNUSED char *const args[], UNUSED struct progress *p, struct err *e)
 {
@@ -33,16 +38,17 @@ static int run(
 		.dry_run = o->dry_run,
 	};
 	autofree char *layer = NULL;
+	bool trial = false;
 	int r = o->reboot && !o->allow_running_vms ? upgrade_check_restart(e) : 0;
 
 	if (r == 0)
-		r = rollback_run(&spec, &layer, e);
+		r = rollback_run(&spec, &layer, &trial, e);
 	if (o->json)
-		restart_print_json(o->dry_run ? "planned" : "done", layer, r, e);
+		restart_print_json(o->dry_run ? "planned" : trial ? "trial" : "done", layer, r, e);
 	else if (r == 0 && o->dry_run)
-		printf("%s would boot next.\nNothing was changed.\n", layer);
+		printf("%s would boot next%s.\nNothing was changed.\n", layer, trial_text(trial));
 	else if (r == 0)
-		printf("bedplate: %s boots next\n", layer);
+		printf("bedplate: %s boots next%s\n", layer, trial_text(trial));
 	return r == 0 && o->reboot && !o->dry_run ? restart_node(e) : r;
 }
 
@@ -51,7 +57,8 @@ const struct cli_command cmd_rollback = {
 	.args = "",
 	.summary = "Go back to the layer that ran before",
 	.details = "It boots next, and by default from then on.  While an upgrade waits for its\n"
-		   "trial, that is called off.  Forward again is --to with the newer layer.\n",
+		   "trial, that is called off.  Forward again is --to with the newer layer; one\n"
+		   "that was never found good is tried like an upgrade.\n",
 	.opts = opts,
 	.opt_count = ARRAY_LEN(opts),
 	.opts_size = sizeof(struct options),

@@ -51,8 +51,7 @@ void note_end(const struct site *s, const struct journal *j, const char *result,
 	add_history(s, j, (struct transition){.result = borrow(result), .why = borrow(why)});
 }
 
-/* What the checks of the trial compare with; a node without is judged all the same. */
-static void note_health(const struct site *s)
+void note_health(const struct site *s)
 {
 	struct err e = {0};
 

@@ -18,6 +18,9 @@ void note_history(const struct site *s, const struct journal *j, const char *res
 /* Of what came to no new layer: "undone", "dropped". */
 void note_end(const struct site *s, const struct journal *j, const char *result, const char *why);
 
+/* What the checks of a trial compare with; a node without is judged all the same. */
+void note_health(const struct site *s);
+
 struct commit {
 	struct site *site;
 	struct journal *journal; /* to and from; its step becomes STEP_TRIAL */

@@ -2,8 +2,8 @@
 /*
  * The merge as a list of paths: the union of three trees, in tree order, each with a decision.
  *
- * Passes: what is at each path (merge-items.c), what is to be there (merge-decide.c, merge-shape.c),
- * the report (merge-say.c), and the new layer (merge-write.c).  Only the last one writes.
+ * Passes: what is at each path (merge-items.c), what is to be there (merge-decide.c, merge-units.c,
+ * merge-shape.c), the report (merge-say.c), and the new layer (merge-write.c).  Only the last one writes.
  */
 #pragma once
 
@@ -67,6 +67,7 @@ struct merge_item {
 	bool hidden; /* there is no folder for it */
 	bool account;
 	bool stale;                         /* a vendor's file of an earlier upgrade that is over */
+	bool disabled;                      /* a unit that the node has disabled */
 	bool want_beside;                   /* the vendor's file is to lie beside it */
 	bool forced;                        /* a folder only because something is in it */
 	bool wanted_by_new, wanted_by_node; /* has something in it */
@@ -149,6 +150,8 @@ uint32_t merge_uid_of_new(const struct merge_accounts *a, uint32_t uid);
 uint32_t merge_gid_of_new(const struct merge_accounts *a, uint32_t gid);
 
 int merge_decide(struct merge *m, struct progress *p, struct err *e) MUST_CHECK;
+/* What the new image enables, and the node has disabled altogether. */
+void merge_units(struct merge *m);
 /* Folders that have to be, what has no folder, names beside, and what is to be written. */
 void merge_shape(struct merge *m);
 void merge_metadata(const struct merge *m, struct merge_item *it);

@@ -136,7 +136,9 @@ static void say_carried(struct saying *s, const struct merge_item *it)
 {
 	if (it->stale || (it->hidden && (it->node || it->content != THREE_BOTH)))
 		return;
-	if (merge_is_generated(it->path)) {
+	if (it->disabled) {
+		add(s, it, MERGE_KEPT, "disabled here");
+	} else if (merge_is_generated(it->path)) {
 		if (it->content != THREE_SAME && it->content != THREE_VENDOR)
 			add(s, it, MERGE_VENDOR, "made anew");
 	} else if (it->attr_conflicts && it->content != THREE_BOTH) {

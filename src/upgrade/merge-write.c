@@ -15,6 +15,51 @@
 #include "image/extract.h"
 #include "upgrade/merge-internal.h"
 
+#define ASK_BYTES (1 * MIB)
+
+/* All of the layer. */
+struct writing {
+	const struct merge *m;
+	int out_fd;
+	uint64_t bytes; /* of files, until now */
+};
+
+static int ask(const struct writing *w, uint64_t more, struct err *e)
+{
+	const struct merge_trees *t = w->m->trees;
+
+	return t->grow ? t->grow(t->ctx, w->bytes + more, e) : 0;
+}
+
+/* One file can be larger than all that the pool has left: asked for each part of it, not for its holes. */
+struct asking_source {
+	struct source s;
+	struct source *of;
+	struct writing *w;
+};
+
+static int asking_read_at(struct source *s, void *buf, size_t len, uint64_t off, struct err *e)
+{
+	struct asking_source *a = (struct asking_source *)s;
+	int r = ask(a->w, len, e);
+
+	if (r < 0)
+		return r;
+	a->w->bytes += len;
+	return source_read_at(a->of, buf, len, off, e);
+}
+
+static int asking_next_data(
+	struct source *s, uint64_t off, uint64_t *start, uint64_t *end, struct err *e)
+{
+	return source_next_data(((struct asking_source *)s)->of, off, start, end, e);
+}
+
+static const struct source_ops asking_ops = {
+	.read_at = asking_read_at,
+	.next_data = asking_next_data,
+};
+
 struct place {
 	int fd; /* of the folder */
 	const char *name;
@@ -65,28 +110,37 @@ static int set_metadata(const struct place *at, const struct merge_result *res, 
 	return 0;
 }
 
-static int write_regular(
-	const struct place *at, struct tree *t, const struct merge_result *res, struct err *e)
+static int write_regular(struct writing *w, const struct place *at, struct tree *t,
+	const struct merge_result *res, struct err *e)
 {
 	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-	autofd int fd = openat(at->fd, at->name, flags, 0600);
+	bool is_text = res->from == FROM_TEXT;
 	autoptr(source) s = NULL;
+	int r = ask(w, MIN(is_text ? res->text_len : res->en->size_bytes, ASK_BYTES), e);
 
+	if (r < 0)
+		return r;
+	autofd int fd = openat(at->fd, at->name, flags, 0600);
 	if (fd < 0)
 		return err_errno(e, "creating");
-	if (res->from == FROM_TEXT)
+	if (is_text) {
+		w->bytes += res->text_len;
 		return io_write(fd, res->text, res->text_len, e);
-	int r = tree_open(t, res->en, &s, e);
-	return r < 0 ? r : extract_source(s, fd, NULL, e);
+	}
+	r = tree_open(t, res->en, &s, e);
+	if (r < 0)
+		return r;
+	struct asking_source asking = {{&asking_ops, s->size_bytes}, s, w};
+	return extract_source(&asking.s, fd, NULL, e);
 }
 
-static int write_node(
-	const struct place *at, struct tree *t, const struct merge_result *res, struct err *e)
+static int write_node(struct writing *w, const struct place *at, struct tree *t,
+	const struct merge_result *res, struct err *e)
 {
 	const struct tree_entry *en = res->en;
 
 	if (merge_is_regular(en))
-		return write_regular(at, t, res, e);
+		return write_regular(w, at, t, res, e);
 	if (merge_is_link(en))
 		return symlinkat(en->target, at->fd, at->name) < 0 ? err_errno(e, "creating") : 0;
 	if (merge_is_folder(en))
@@ -97,11 +151,11 @@ static int write_node(
 		: 0;
 }
 
-static int write_result(
-	int out_fd, const char *path, struct tree *t, const struct merge_result *res, struct err *e)
+static int write_result(struct writing *w, const char *path, struct tree *t,
+	const struct merge_result *res, struct err *e)
 {
 	struct place at = {.fd = -1};
-	int r = open_place(out_fd, path, &at, e);
+	int r = open_place(w->out_fd, path, &at, e);
 
 	if (r < 0)
 		return r;
@@ -109,7 +163,7 @@ static int write_result(
 		r = mknodat(at.fd, at.name, S_IFCHR, makedev(0, 0)) < 0 ? err_errno(e, "whiteout")
 									: 0;
 	else
-		r = write_node(&at, t, res, e);
+		r = write_node(w, &at, t, res, e);
 	/* A folder gets its own when all is in it. */
 	if (r == 0 && res->from != FROM_NONE && !merge_is_folder(res->en))
 		r = set_metadata(&at, res, e);
@@ -135,28 +189,28 @@ static void make_harmless(struct merge_result *res)
 	res->xattr_count = kept;
 }
 
-static int write_beside(
-	const struct merge *m, const struct merge_item *it, int out_fd, struct err *e)
+static int write_beside(struct writing *w, const struct merge_item *it, struct err *e)
 {
+	const struct merge *m = w->m;
 	struct merge_item copy = {.path = it->beside, .new = it->new};
 
 	copy.result = (struct merge_result){
 		.from = FROM_NEW, .en = it->new, .mtime = it->new->mtime};
 	merge_metadata(m, &copy);
 	make_harmless(&copy.result);
-	int r = write_result(out_fd, it->beside, m->trees->new_base, &copy.result, e);
+	int r = write_result(w, it->beside, m->trees->new_base, &copy.result, e);
 	free(copy.result.xattrs);
 	return r < 0 ? err_wrap(e, r, "'/%s'", it->beside) : 0;
 }
 
-static int write_item(const struct merge *m, const struct merge_item *it, int out_fd, struct err *e)
+static int write_item(struct writing *w, const struct merge_item *it, struct err *e)
 {
-	struct tree *t = it->result.en ? merge_tree_of(m, it, it->result.en) : NULL;
-	int r = write_result(out_fd, it->path, t, &it->result, e);
+	struct tree *t = it->result.en ? merge_tree_of(w->m, it, it->result.en) : NULL;
+	int r = write_result(w, it->path, t, &it->result, e);
 
 	if (r < 0)
 		return err_wrap(e, r, "'/%s'", it->path);
-	return it->beside ? write_beside(m, it, out_fd, e) : 0;
+	return it->beside ? write_beside(w, it, e) : 0;
 }
 
 static int finish_folder(const struct merge_item *it, int out_fd, struct err *e)
@@ -171,32 +225,15 @@ static int finish_folder(const struct merge_item *it, int out_fd, struct err *e)
 	return r < 0 ? err_wrap(e, r, "'/%s'", it->path) : 0;
 }
 
-static uint64_t bytes_of(const struct merge_result *res)
-{
-	if (res->from == FROM_TEXT)
-		return res->text_len;
-	return res->en && merge_is_regular(res->en) ? res->en->size_bytes : 0;
-}
-
-static int ask(const struct merge *m, const struct merge_item *it, uint64_t *bytes, struct err *e)
-{
-	const struct merge_trees *t = m->trees;
-
-	*bytes += bytes_of(&it->result) + (it->beside ? it->new->size_bytes : 0);
-	return t->grow ? t->grow(t->ctx, *bytes, e) : 0;
-}
-
 int merge_write(const struct merge *m, int out_fd, struct progress *p, struct err *e)
 {
-	uint64_t bytes = 0;
+	struct writing w = {.m = m, .out_fd = out_fd};
 	int r = 0;
 
 	progress_begin(p, "layer", m->count, "files");
 	for (size_t i = 1; r == 0 && i < m->count; i++) {
 		if (m->items[i].write)
-			r = ask(m, &m->items[i], &bytes, e);
-		if (r == 0 && m->items[i].write)
-			r = write_item(m, &m->items[i], out_fd, e);
+			r = write_item(&w, &m->items[i], e);
 		if (r == 0)
 			r = progress_advance(p, i + 1, e);
 	}

@@ -79,6 +79,7 @@ int merge_layer(const struct merge_trees *t, int out_fd, struct merge_report *ou
 	if (r == 0)
 		r = merge_decide(&m, p, e);
 	if (r == 0) {
+		merge_units(&m);
 		merge_shape(&m);
 		r = merge_say(&m, &report, e);
 	}

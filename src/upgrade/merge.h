@@ -44,7 +44,7 @@ struct merge_trees {
 	struct tree *old_base;
 	struct tree *upper; /* as overlayfs keeps it: whiteouts, trusted.overlay.* */
 	struct tree *new_base;
-	/* Before so many bytes are written in all, of files; may be NULL. */
+	/* Before so many bytes are written in all, of files without their holes; may be NULL. */
 	int (*grow)(void *ctx, uint64_t bytes, struct err *e);
 	void *ctx;
 };

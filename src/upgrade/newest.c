@@ -41,15 +41,19 @@ enum standing site_standing(const struct history *h, const char *layer)
 {
 	for (size_t i = h->count; i > 0; i--) {
 		const struct transition *t = &h->items[i - 1];
+		bool is_rollback = str_eq(t->operation, operation_name(OPERATION_ROLLBACK));
 
 		if (str_eq(t->to, layer)) {
 			if (str_eq(t->result, "blessed") || str_eq(t->result, "done"))
 				return STANDING_GOOD;
-			return str_eq(t->result, "failed") ? STANDING_FAILED : STANDING_UNTRIED;
+			if (str_eq(t->result, "failed"))
+				return STANDING_FAILED;
+			/* One that did not come to its end, or goes on, says nothing new. */
+			if (!is_rollback)
+				return STANDING_UNTRIED;
 		}
 		/* A rollback may leave, or call off, what was never found good. */
-		if (t->from && str_eq(t->from, layer) &&
-			!str_eq(t->operation, operation_name(OPERATION_ROLLBACK)))
+		if (t->from && str_eq(t->from, layer) && !is_rollback)
 			return STANDING_GOOD;
 	}
 	return STANDING_UNKNOWN;
@@ -74,8 +78,7 @@ static bool is_new(
 	if (!j || !str_eq(j->to, layer))
 		return false;
 	return site_unfinished(s, j) ||
-		(j->operation != OPERATION_ROLLBACK &&
-			(j->step == STEP_STAGED || j->step == STEP_TRIAL) &&
+		((j->step == STEP_STAGED || j->step == STEP_TRIAL) &&
 			site_standing(h, layer) != STANDING_GOOD);
 }
 

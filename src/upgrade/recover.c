@@ -163,6 +163,21 @@ static int note_in_history(const struct site *s, const struct mend_action *a, st
 	return history_add(s->boot_fd, &t, e);
 }
 
+/* What boots by default has changed without anybody asking for it. */
+static void note_settled(const struct site *s, const struct mend_action *a)
+{
+	autofree char *operation = xstrdup(operation_name(OPERATION_ROLLBACK));
+	const struct transition t = {.operation = operation,
+		.from = s->choice.default_layer,
+		.to = a->what,
+		.result = (char[]){"recovered"},
+		.why = a->why};
+	struct err e = {0};
+
+	if (history_add(s->boot_fd, &t, &e) < 0)
+		log_warning("history of the node: %s", e.msg);
+}
+
 static int do_one(const struct site *s, const struct mend_action *a, struct err *e)
 {
 	int r;
@@ -174,7 +189,10 @@ static int do_one(const struct site *s, const struct mend_action *a, struct err 
 	case MEND_REMOVE_FOLDER:
 		return boot_entry_remove(s->boot_fd, a->what, e);
 	case MEND_SETTLE:
-		return boot_choice_settle(s->boot_fd, a->what, e);
+		r = boot_choice_settle(s->boot_fd, a->what, e);
+		if (r == 0)
+			note_settled(s, a);
+		return r;
 	case MEND_END_TRIAL:
 		return boot_choice_end_trial(s->boot_fd, e);
 	case MEND_CLEAR_JOURNAL:

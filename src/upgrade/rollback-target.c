@@ -5,6 +5,7 @@
 
 #include "base/xalloc.h"
 #include "node/state.h"
+#include "upgrade/newest.h"
 
 int rollback_check(const struct site *s, const char *layer, struct err *e)
 {
@@ -111,6 +112,16 @@ int rollback_target(const struct site *s, const struct history *h, const char **
 bool rollback_waits(const struct site *s)
 {
 	return s->choice.trial && !str_eq(s->choice.trial, s->layer);
+}
+
+bool rollback_is_trial(const struct site *s, const struct history *h, const char *layer)
+{
+	const char *chosen = s->choice.default_layer;
+
+	if (!chosen || str_eq(chosen, layer) || !site_bootable(s, chosen) ||
+		(s->running && str_eq(s->layer, layer)))
+		return false;
+	return site_standing(h, layer) < STANDING_UNKNOWN;
 }
 
 int rollback_choose(

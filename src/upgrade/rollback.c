@@ -2,6 +2,7 @@
 #include "upgrade/rollback-target.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <time.h>
 
@@ -12,6 +13,7 @@
 #include "upgrade/commit.h"
 #include "upgrade/hooks.h"
 #include "upgrade/open.h"
+#include "upgrade/settings.h"
 #include "upgrade/upgrade.h"
 #include "upgrade/var-snapshot.h"
 
@@ -53,7 +55,38 @@ static void keep_var(struct site *s, const struct journal *j)
 		log_warning("no way back to /var as it is now: %s", e.msg);
 }
 
-static int go_back(struct site *s, struct journal *j, struct err *e)
+/* Settings that are wrong keep nobody from going back: what they say so far, or the defaults. */
+static unsigned tries_of_trial(void)
+{
+	autofd int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct settings settings = {.tries = TRIAL_TRIES};
+	struct err e = {0};
+
+	if (root_fd >= 0 && settings_read(root_fd, &settings, &e) < 0)
+		log_warning("%s", e.msg);
+	return settings.tries;
+}
+
+/* The layer that boots now is what is left when the trial comes to nothing. */
+static int try_it(struct site *s, struct journal *j, struct err *e)
+{
+	struct err own = {0};
+
+	note_health(s);
+	int r = boot_choice_try(s->boot_fd, j->to, tries_of_trial(), e);
+	if (r == 0 && step_begin(s, j, STEP_TRIAL, &own) < 0)
+		log_warning("%s", own.msg);
+	return r;
+}
+
+static int settle(struct site *s, const struct journal *j, struct err *e)
+{
+	int r = boot_choice_settle(s->boot_fd, j->to, e);
+
+	return r == 0 && !j->var ? journal_clear(s->boot_fd, e) : r;
+}
+
+static int go_back(struct site *s, struct journal *j, bool trial, struct err *e)
 {
 	/* With /var it is kept when the other one comes back, which is not before the restart. */
 	const bool keeps = !j->var && j->snapshot;
@@ -62,26 +95,36 @@ static int go_back(struct site *s, struct journal *j, struct err *e)
 	if (r == 0 && keeps)
 		keep_var(s, j);
 	if (r == 0)
-		r = boot_choice_settle(s->boot_fd, j->to, e);
-	if (r == 0 && !j->var)
-		r = journal_clear(s->boot_fd, e);
+		r = trial ? try_it(s, j, e) : settle(s, j, e);
 	if (r == 0)
-		note_history(s, j, "done", NULL, false);
+		note_history(s, j, trial ? "trial" : "done", NULL, false);
 	if (r == 0 && keeps)
 		var_snapshot_drop_older(&s->lvm, s->vg->name, j->from, j->snapshot);
 	return r;
 }
 
-/* snapshot: of /var, that comes back; NULL: none. */
-static int carry_out(struct site *s, const struct rollback_spec *spec, char *target, char *snapshot,
-	struct err *e)
+struct decision {
+	char *target;   /* layer */
+	char *snapshot; /* of /var, that comes back; NULL: none */
+	bool off;       /* a trial that waits does not come */
+	bool trial;     /* the target was never found good */
+};
+
+static void decision_fini(struct decision *d)
 {
-	bool off = !spec->to && rollback_waits(s);
+	free(d->target);
+	free(d->snapshot);
+}
+
+static int carry_out(
+	struct site *s, const struct rollback_spec *spec, const struct decision *d, struct err *e)
+{
+	char *target = d->target;
 	/* Refreshing the site takes its names with it. */
-	autofree char *from = xstrdup(off ? s->choice.trial : s->layer);
+	autofree char *from = xstrdup(d->off ? s->choice.trial : s->layer);
 	const char *plus = strrchr(target, '+');
 	autofree char *base = plus ? xstrndup(target, (size_t)(plus - target)) : xstrdup(target);
-	bool leaves = !off && !str_eq(from, target);
+	bool leaves = !d->off && !str_eq(from, target);
 	autofree char *kept = leaves ? var_snapshot_name(&s->lvm, s->vg->name, from) : NULL;
 	struct journal j = {
 		.operation = OPERATION_ROLLBACK,
@@ -89,7 +132,7 @@ static int carry_out(struct site *s, const struct rollback_spec *spec, char *tar
 		.to = target,
 		.base = base,
 		.var = spec->with_var,
-		.snapshot = spec->with_var ? snapshot : kept,
+		.snapshot = spec->with_var ? d->snapshot : kept,
 		.started = time(NULL),
 	};
 	struct hook_event event = {.name = "pre-rollback", .from = j.from, .to = j.to};
@@ -100,7 +143,7 @@ static int carry_out(struct site *s, const struct rollback_spec *spec, char *tar
 	if (r < 0)
 		return r;
 	interrupt_defer();
-	r = off ? call_off(s, &j, e) : go_back(s, &j, e);
+	r = d->off ? call_off(s, &j, e) : go_back(s, &j, d->trial, e);
 	interrupt_resume();
 	if (r < 0) {
 		note_end(s, &j, "undone", e->msg);
@@ -113,25 +156,62 @@ static int carry_out(struct site *s, const struct rollback_spec *spec, char *tar
 	return 0;
 }
 
-int rollback_run(const struct rollback_spec *spec, char **layer, struct err *e)
+static int decide_var(struct site *s, struct decision *d, struct err *e)
+{
+	if (d->off)
+		return err_set(e, EINVAL,
+			"'%s' has not booted, so /var is as it was: rollback without --with-var",
+			s->choice.trial);
+	/* When it fails there would be no way back to /var as it is now. */
+	if (d->trial)
+		return err_set(e, EINVAL,
+			"'%s' was never found good, so it is tried first: rollback without --with-var",
+			d->target);
+	return find_var(s, d->target, &d->snapshot, e);
+}
+
+/* A rollback takes it away. */
+static int check_not_staged(const struct site *s, const char *layer, struct err *e)
+{
+	autojournal j = {0};
+	int r = journal_read(s->boot_fd, &j, e);
+
+	if (r == 1 && j.step == STEP_STAGED && str_eq(j.to, layer))
+		return err_set(
+			e, EINVAL, "layer '%s' is staged: 'nodectl activate' makes it boot", layer);
+	return MIN(r, 0);
+}
+
+static int decide(
+	struct site *s, const struct rollback_spec *spec, struct decision *d, struct err *e)
+{
+	autohistory history = {0};
+	int r = rollback_choose(s, spec, &d->target, e);
+
+	if (r == 0)
+		r = check_not_staged(s, d->target, e);
+	if (r == 0)
+		r = history_read(s->boot_fd, &history, e);
+	if (r < 0)
+		return r;
+	d->off = !spec->to && rollback_waits(s);
+	d->trial = !d->off && rollback_is_trial(s, &history, d->target);
+	return spec->with_var ? decide_var(s, d, e) : 0;
+}
+
+int rollback_run(const struct rollback_spec *spec, char **layer, bool *trial, struct err *e)
 {
 	autosite s = {0};
-	autofree char *target = NULL, *snapshot = NULL;
+	auto_with(decision_fini) struct decision d = {0};
 	int r = spec->dry_run ? site_open(true, &s, e) : open_site_mended(&s, e);
 
 	if (r == 0)
-		r = rollback_choose(&s, spec, &target, e);
+		r = decide(&s, spec, &d, e);
+	if (r == 0 && !spec->dry_run)
+		r = carry_out(&s, spec, &d, e);
 	if (r < 0)
 		return r;
-	if (spec->with_var && !spec->to && rollback_waits(&s))
-		r = err_set(e, EINVAL,
-			"'%s' has not booted, so /var is as it was: rollback without --with-var",
-			s.choice.trial);
-	else if (spec->with_var)
-		r = find_var(&s, target, &snapshot, e);
-	if (r == 0 && !spec->dry_run)
-		r = carry_out(&s, spec, target, snapshot, e);
-	if (r == 0)
-		*layer = take_ptr(target);
-	return r;
+	*layer = take_ptr(d.target);
+	*trial = d.trial;
+	return 0;
 }

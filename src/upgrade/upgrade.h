@@ -87,8 +87,9 @@ struct rollback_spec {
 /* -EPERM: virtual machines run here, or libvirt does not say, and a restart would end them. */
 int upgrade_check_restart(struct err *e) MUST_CHECK;
 
-/* *layer: what boots next, the caller's to free. */
-int rollback_run(const struct rollback_spec *spec, char **layer, struct err *e) MUST_CHECK;
+/* *layer: what boots next, the caller's to free; *trial: it was never found good, so it is tried. */
+int rollback_run(const struct rollback_spec *spec, char **layer, bool *trial, struct err *e)
+	MUST_CHECK;
 
 /* A new layer on the running base without what was changed, but for the paths in keep. */
 int factory_reset_run(const struct strv *keep, bool dry_run, char **layer, struct progress *p,

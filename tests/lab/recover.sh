@@ -166,4 +166,14 @@ done
 not_noted node n-3
 "$LAB_NODECTL" recover
 pool_agrees node pool
+# A default that is gone: another one takes its place, and the history says so.
+mkdir -p /run/boot
+mount /dev/ubda1 /run/boot
+printf '# GRUB Environment Block\ndefault=n-77+1\n' >/run/boot/grub/grubenv
+head -c $((1024 - $(stat -c %s /run/boot/grub/grubenv))) /dev/zero | tr '\0' '#' >>/run/boot/grub/grubenv
+umount /run/boot
+"$LAB_NODECTL" recover
+"$LAB_NODECTL" history --limit=1 --json >"$LAB_WORK/history"
 END
+got=$(jq -r '.transitions[-1] | "\(.operation) \(.from) \(.to) \(.result): \(.why)"' "$work/history")
+[ "$got" = "rollback n-77+1 n-1+1 recovered: the default cannot be booted" ] || fail "$got"

@@ -79,7 +79,7 @@ boot_files() {
 	(cd "$1" && sha256sum "$2/bedplate.cfg" "$2/vmlinuz" "$2/initramfs.img")
 }
 volumes() {
-	lvm lvs --noheadings -o lv_name,lv_tags bedplate | sed 's/^ *//; s/ *$//' | sort
+	lvm lvs --noheadings -o lv_name,lv_tags bedplate | sed 's/^ *//; s/ *$//; s/  */ /g' | sort
 }
 # choice FILE: the default and the layer that is booted, of a grubenv.
 choice() {
@@ -127,7 +127,8 @@ activate_boot() {
 # allowed PHASE: grubenv is as before or as after, and never goes back.
 allowed() {
 	case $1 in
-	upgrade) before="$old $old" after="$old $new" ;;
+	upgrade | try) before="$old $old" after="$old $new" ;;
+	stage) before="$old $old" after= ;;
 	off) before="$old $new" after="$old $old" ;;
 	to) before="$old $old" after="$new $new" ;;
 	back) before="$new $new" after="$old $old" ;;
@@ -174,9 +175,18 @@ inspect() {
 	volumes >/run/volumes
 	layers="$old $new"
 	[ "$1 $passed" != 'upgrade 0' ] || layers=$old
+	# That it is staged may not have reached the disk.
+	staged=
+	if [ "$1" = stage ] && cmp -s "$LAB_WORK/volumes-upgrade-0" /run/volumes; then
+		layers=$old
+	elif [ "$1" = stage ]; then
+		staged=yes
+	fi
 	# The snapshot of /var that a rollback takes may stay when it was cut off.
 	case $1 in
 	to | back) cmp -s "$LAB_WORK/volumes-$1-1" /run/volumes ;;
+	try) cmp -s "$LAB_WORK/volumes-to-1" /run/volumes ;;
+	stage) [ -z "$staged" ] ;;
 	*) false ;;
 	esac || diff "$LAB_WORK/volumes-$1-$passed" /run/volumes || wrong "volumes"
 	activate bedplate
@@ -207,9 +217,17 @@ thorough() {
 }
 # again PHASE: the same upgrade, to the end.
 again() {
-	[ "$1" = upgrade ] || return 0
+	case $1 in
+	upgrade | stage) ;;
+	*) return 0 ;;
+	esac
 	[ $passed -eq 0 ] || quiet "$nodectl" rollback || wrong "rollback"
-	quiet "$nodectl" upgrade "$LAB_WORK/two/lab-2.squashfs.img" --allow-unsigned --yes || wrong "second try"
+	if [ -n "$staged" ]; then
+		quiet "$nodectl" activate || wrong "activate"
+	else
+		quiet "$nodectl" upgrade "$LAB_WORK/two/lab-2.squashfs.img" --allow-unsigned --yes ||
+			wrong "second try"
+	fi
 	mount -t ext4 -o ro /dev/loop0p3 /run/mnt
 	case $(choice /run/mnt/grub/grubenv) in
 	"$old lab-2+"?) ;;
@@ -296,6 +314,12 @@ phase() {
 as_disk /dev/mapper/recorded
 phase upgrade upgrade "$LAB_WORK/two/lab-2.squashfs.img" --allow-unsigned --yes
 phase off rollback
+# As its trial would have ended: it boots for good then.
+mount -t ext4 /dev/loop0p3 /run/mnt
+found_good="$(tail -n 1 /run/mnt/bedplate/history.jsonl |
+	jq -c --arg old $old --arg new $new '.operation = "upgrade" | .from = $old | .to = $new | .result = "blessed"')"
+echo "$found_good" >>/run/mnt/bedplate/history.jsonl
+umount /run/mnt
 phase to rollback --to=$new
 phase back rollback
 mark end
@@ -344,23 +368,32 @@ until_step() {
 	echo "at $operation $step"
 	sleep 60
 }
+set -e
+upgrade="upgrade $LAB_WORK/two/lab-2.squashfs.img --allow-unsigned --yes"
+case $step in
+staged) until_step upgrade staged $upgrade --stage ;;
+activate)
+	quiet "$nodectl" $upgrade --stage
+	until_step upgrade layer activate
+	;;
+rollback)
+	quiet "$nodectl" $upgrade
+	quiet "$nodectl" rollback
+	until_step rollback commit rollback --to=$new
+	;;
+*) until_step upgrade $step $upgrade ;;
+esac
 END
 disks=
-for step in base layer boot commit trial rollback; do
+grep -v '^var\.' "$work/volumes-upgrade-1" >"$work/volumes-stage-0"
+cp "$work/volumes-to-0" "$work/volumes-try-0"
+cp "$work/volumes-to-1" "$work/volumes-try-1"
+for step in base layer boot staged activate commit trial rollback; do
 	cp --sparse=always "$work/disk" "$work/cut-$step"
 	disks="$disks --disk=$work/cut-$step"
 	{
+		echo "step=$step"
 		cat "$work/step.sh"
-		if [ $step = rollback ]; then
-			cat <<'END'
-set -e
-quiet "$nodectl" upgrade "$LAB_WORK/two/lab-2.squashfs.img" --allow-unsigned --yes
-quiet "$nodectl" rollback
-until_step rollback commit rollback --to=$new
-END
-		else
-			echo "until_step upgrade $step upgrade '$work/two/lab-2.squashfs.img' --allow-unsigned --yes"
-		fi
 	} >"$work/cut.sh"
 	guest --disk="$work/cut-$step" --memory=768 --cut-at="at " <"$work/cut.sh"
 	[ "$guest_status" -eq 137 ] || fail "cut in $step: $guest_status $(tail "$work/out" "$work/err")"
@@ -372,17 +405,18 @@ set +x
 prepare_looks
 only /dev/loop0
 disk=/dev/ubda
-for step in base layer boot commit trial rollback; do
+for step in base layer boot staged activate commit trial rollback; do
 	phase=upgrade how=recover depth=thorough
 	moment="machine ended in $step"
 	case $step in
 	base | trial) depth=again ;;
 	layer | commit) how=boot ;;
-	rollback) phase=to ;;
+	staged | activate) phase=stage depth=again ;;
+	rollback) phase=try ;;
 	esac
 	look $disk $phase $how $depth
 	echo "$(cut -d' ' -f1 /proc/uptime) $moment: $boots, $how, $depth"
-	disk=/dev/ubd$(echo "${disk#/dev/ubd}" | tr a-e b-f)
+	disk=/dev/ubd$(echo "${disk#/dev/ubd}" | tr a-g b-h)
 done
 END
 grep 'machine ended' "$work/out"

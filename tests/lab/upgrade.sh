@@ -258,19 +258,31 @@ mount -t ext4 /dev/ubda3 $boot
 tail -n 1 $boot/bedplate/history.jsonl | jq -e '.result == "trial" and (.unsigned | not) and (.signer | test("ours"))'
 umount $boot
 ok rollback
+# Never found good, it is tried again instead of booted for good.
+refused "'$staged' was never found good, so it is tried first" rollback --to="$staged" --with-var
+ok rollback --to="$staged"
+grep "^bedplate: $staged boots next, on trial, as it was never found good" /run/out
+env_is default=lab-1+1 trial="$staged" tries=3
+with_boot jq -e '.operation == "rollback" and .step == "trial" and (.var | not)' $boot/bedplate/journal.json
+ok rollback --json
+jq -e '.result == "done" and .layer == "lab-1+1"' /run/out
+env_is default=lab-1+1
+with_boot tail -n 2 $boot/bedplate/history.jsonl | jq -rs 'map("\(.operation) \(.result)") | join(" ")' |
+	grep -x 'rollback trial rollback done'
+found_good "$staged"
 ok rollback --to="$staged"
 env_is default="$staged"
 # /var is kept on the way back, so there is a way forward with it.
-snapshots_are var.lab-1+1.3
+snapshots_are var.lab-1+1.4
 refused "no /var as it was when '$staged' was left" rollback --to="$staged" --with-var
 ok rollback
 env_is default=lab-1+1
-snapshots_are var.lab-1+1.3 "var.$staged"
+snapshots_are var.lab-1+1.4 "var.$staged"
 ok rollback --to="$staged" --with-var --dry-run
 
 ok factory-reset --keep=/etc/motd,network --yes --json
 jq -e '.ok and .result == "trial" and .layer == "lab-1+2"' /run/out
-snapshots_are var.lab-1+1.4 "var.$staged"
+snapshots_are var.lab-1+1.5 "var.$staged"
 env_is default=lab-1+1 trial=lab-1+2 tries=3
 mount -t ext4 -o ro /dev/bedplate/lab-1+2 /run/lab-layer
 upper=/run/lab-layer/upper
@@ -336,15 +348,16 @@ mkdir -p /etc/bedplate/trust.d
 cp "$LAB_WORK/ours.pem" /etc/bedplate/trust.d
 ok upgrade "$LAB_WORK/two/lab-2.squashfs.img" --stage --yes --json
 staged=$(jq -r .to /run/out)
+refused "layer '$staged' is staged: 'nodectl activate' makes it boot" rollback --to="$staged"
 not_noted bedplate "$staged"
 # As the initramfs does: LVM writes nothing then.
 lvm lvchange --nohints --ignoremonitoring --yes -ay -K bedplate/lab-1 bedplate/lab-1+1
 ok rollback --to=lab-1+2
 lvm lvs "bedplate/$staged" && exit 1
 with_boot tail -n 2 $boot/bedplate/history.jsonl | jq -rs 'map("\(.to) \(.result)") | join(" ")' |
-	grep -x "$staged dropped lab-1+2 done"
+	grep -x "$staged dropped lab-1+2 trial"
 pool_agrees bedplate pool00
-env_is default=lab-1+2
+env_is default=lab-1+1 trial=lab-1+2 tries=3
 ok rollback
 END
 

@@ -140,25 +140,49 @@ lvm lvs node/var.n-1+1.3
 ! lvm lvs node/var.n-1+1 2>/dev/null || exit 1
 END
 
+# What is left of power cuts: each disk by itself, many in one guest.
+{
+	cat "$work/prepare.sh"
+	cat <<'END'
+look() {
+	printf 'devices { global_filter = ["a|^%s$|", "r|.*|"] }\n' "$1" >"$LVM_SYSTEM_DIR/lvm.conf"
+	boot
+	restore
+END
+	cat "$work/verify.sh"
+	cat <<'END'
+	lvm vgchange -q -an node
+}
+for disk in /dev/ubd?; do
+	look "$disk"
+	echo "looked at $disk"
+done
+END
+} >"$work/look.sh"
+looked=0
+look_at() {
+	in_guest "$@" <"$work/look.sh"
+	looked=$((looked + $(grep -c '^looked at ' "$work/out")))
+}
+
 # Power cuts before and during each command of lvm that changes something; the next boot finishes it.
-cuts=0
+cuts=0 disks=
 for step in 1 2 3 4 5 6; do
 	for delay in 0 0.1 0.3; do
-		cp --sparse=always "$work/pristine" "$work/node"
+		cp --sparse=always "$work/pristine" "$work/cut-$cuts"
 		cat "$work/prepare.sh" - >"$work/whole.sh" <<'END'
 boot
 restore 2>&1 | awk '/ lvm lv/ { print "step " ++n; fflush() } { print; fflush() }'
 END
-		guest --disk="$work/node" --cut-at="step $step" --cut-after=$delay <"$work/whole.sh"
+		guest --disk="$work/cut-$cuts" --cut-at="step $step" --cut-after=$delay <"$work/whole.sh"
 		grep -qx "step $step" "$work/out" || fail "there is no step $step: $(cat "$work/out")"
-		{
-			cat <<'END'
-boot
-restore
-END
-			cat "$work/verify.sh"
-		} | run
+		disks="$disks --disk=$work/cut-$cuts"
 		cuts=$((cuts + 1))
 	done
+	[ $((step % 2)) -eq 0 ] || continue
+	# shellcheck disable=SC2086 # words by construction
+	look_at $disks
+	disks=
 done
+[ $looked -eq $cuts ] || fail "$cuts power cuts, and $looked disks were looked at"
 echo "$cuts power cuts"

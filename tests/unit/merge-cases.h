@@ -211,10 +211,44 @@ static const struct merge_case {
 		"kept:/etc/systemd/system/a.target.wants"},
 	{"disabled here", "etc/systemd/system/a.target.wants/x.service->/x",
 		"etc/systemd/system/a.target.wants/x.service!",
+		"etc/systemd/system/a.target.wants/x.service->/x",
+		"etc/systemd/system/a.target.wants/x.service!",
+		"kept:/etc/systemd/system/a.target.wants/x.service"},
+	{"disabled here, for another target there",
+		"etc/systemd/system/a.target.wants/x.service->/x",
+		"etc/systemd/system/a.target.wants/x.service!",
+		"etc/systemd/system/a.target.wants/x.service->/x "
+		"etc/systemd/system/a.target.wants/xx.service->/xx "
+		"etc/systemd/system/b.target.requires/x.service->/x "
+		"etc/systemd/system/x.service.wants/y.service->/y "
+		"etc/systemd/user/b.target.wants/x.service->/x",
+		"etc/systemd/system/a.target.wants/x.service! "
+		"etc/systemd/system/b.target.requires/x.service!",
+		"kept:/etc/systemd/system/a.target.wants/x.service "
+		"kept:/etc/systemd/system/b.target.requires/x.service"},
+	{"disabled here, moved to another target there",
+		"etc/systemd/system/a.target.wants/x.service->/x",
+		"etc/systemd/system/a.target.wants!",
+		"etc/systemd/system/b.target.wants/x.service->/x",
+		"etc/systemd/system/b.target.wants/x.service!",
+		"vendor:/etc/systemd/system/a.target.wants "
+		"kept:/etc/systemd/system/b.target.wants/x.service"},
+	{"disabled for one target here",
 		"etc/systemd/system/a.target.wants/x.service->/x "
 		"etc/systemd/system/b.target.wants/x.service->/x",
 		"etc/systemd/system/a.target.wants/x.service!",
+		"etc/systemd/system/a.target.wants/x.service->/x "
+		"etc/systemd/system/b.target.wants/x.service->/x "
+		"etc/systemd/system/c.target.wants/x.service->/x",
+		"etc/systemd/system/a.target.wants/x.service!",
 		"kept:/etc/systemd/system/a.target.wants/x.service"},
+	{"enabled for another target here, and there",
+		"etc/systemd/system/a.target.wants/x.service->/x",
+		"etc/systemd/system/a.target.wants/x.service! "
+		"etc/systemd/system/b.target.wants/x.service->/x",
+		"etc/systemd/system/c.target.wants/x.service->/x",
+		"etc/systemd/system/b.target.wants/x.service->/x",
+		"kept:/etc/systemd/system/b.target.wants"},
 	{"disabled here, other target there", "etc/systemd/system/w.wants/x->/x",
 		"etc/systemd/system/w.wants/x!", "etc/systemd/system/w.wants/x->/y",
 		"etc/systemd/system/w.wants/x!", "kept:/etc/systemd/system/w.wants/x"},

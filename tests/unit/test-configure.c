@@ -432,11 +432,18 @@ static void scrubbing_keeps_what_the_kickstart_made(void **state)
 	put(&s, "/etc/adjtime", "0.0 0 0.0\n0\nLOCAL\n");
 	put(&s, "/etc/ssh/ssh_host_rsa_key", "secret");
 	put(&s, "/etc/machine-id", "0123456789abcdef0123456789abcdef\n");
+	/* Two nodes with one of these would be one to their storage. */
+	put(&s, "/etc/iscsi/initiatorname.iscsi", "InitiatorName=iqn.1993-08.org.debian:01:1\n");
+	put(&s, "/etc/nvme/hostnqn", "nqn.2014-08.org.nvmexpress:uuid:1\n");
+	put(&s, "/etc/nvme/hostid", "1\n");
 	put(&s, "/var/log/dpkg.log", "today");
 	assert_ok(scrub_tree(s.fd, &e), e);
 	assert_text(&s, "/etc/adjtime", "0.0 0 0.0\n0\nLOCAL\n");
 	assert_text(&s, "/etc/machine-id", "");
 	assert_false(intree_has(s.fd, "/etc/ssh/ssh_host_rsa_key"));
+	assert_text(&s, "/etc/iscsi/initiatorname.iscsi", "GenerateName=yes\n");
+	assert_false(intree_has(s.fd, "/etc/nvme/hostnqn"));
+	assert_false(intree_has(s.fd, "/etc/nvme/hostid"));
 	assert_true(intree_has(s.fd, "/var/log"));
 	assert_false(intree_has(s.fd, "/var/log/dpkg.log"));
 	scene_fini(&s);

@@ -573,10 +573,56 @@ static void it_is_asked_before_it_writes(void **state)
 	asked.allowed = 5;
 	fd = open(full, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_fails(merge_layer(&s.merge, fd, &more, NULL, &e), ENOSPC, e,
-		"merging: writing the layer: the pool is full");
+		"merging: writing the layer: '/etc/b': the pool is full");
 	autofree char *left = xasprintf("%s/etc/b", full);
 	assert_false(file_exists(left));
 	close(fd);
+	scene_close(&s);
+}
+
+struct steps {
+	uint64_t last, largest;
+};
+
+static int measure_step(void *ctx, uint64_t bytes, struct err *e UNUSED)
+{
+	struct steps *s = ctx;
+
+	s->largest = MAX(s->largest, bytes - s->last);
+	s->last = bytes;
+	return 0;
+}
+
+/* One file may be what fills the pool, and a hole takes nothing of it. */
+static void it_is_asked_within_a_file(void **state)
+{
+	struct steps steps = {0};
+	automergereport report = {0};
+	struct err e = {0};
+	struct stat st;
+	struct scene s;
+
+	(void)state;
+	SKIP_UNLESS_ROOT;
+	scene_init(&s);
+	scene_make(s.old, "etc/");
+	scene_make(s.upper, "opt/a=%5000000:x");
+	scene_make(s.new, "etc/");
+	autofree char *file = in_scene(&s, "upper/opt/a"), *out = in_scene(&s, "out");
+	assert_int_equal(truncate(file, 1 << 30), 0);
+	scene_scan(&s);
+	s.merge.grow = measure_step;
+	s.merge.ctx = &steps;
+	scene_make_folder(out);
+	int fd = open(out, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_ok(merge_layer(&s.merge, fd, &report, NULL, &e), e);
+	close(fd);
+	assert_true(steps.largest <= 1 << 20);
+	assert_true(steps.last >= 5000000 && steps.last < 6000000);
+	autofree char *copy = in_scene(&s, "out/opt/a");
+	assert_int_equal(stat(copy, &st), 0);
+	assert_int_equal(st.st_size, 1 << 30);
+	assert_true(st.st_blocks < 6000000 / 512);
 	scene_close(&s);
 }
 
@@ -695,6 +741,7 @@ int main(void)
 		cmocka_unit_test(a_name_too_long_for_one_beside),
 		cmocka_unit_test(a_full_disk_is_named),
 		cmocka_unit_test(it_is_asked_before_it_writes),
+		cmocka_unit_test(it_is_asked_within_a_file),
 		cmocka_unit_test(impossible_trees_are_refused),
 		cmocka_unit_test(a_damaged_file_ends_it),
 		cmocka_unit_test(report_is_plain_text),

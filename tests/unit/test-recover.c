@@ -55,6 +55,8 @@ static const struct {
 	{true, OPERATION_ROLLBACK, STEP_COMMIT, true, true},
 	{true, OPERATION_ROLLBACK, STEP_COMMIT, true, true, "var." OLD},
 	{true, OPERATION_ROLLBACK, STEP_TRIAL, true, false},
+	{true, OPERATION_ROLLBACK, STEP_COMMIT, false, false, "var." OLD ".2"},
+	{true, OPERATION_ROLLBACK, STEP_TRIAL, false, false, "var." OLD ".2"},
 };
 
 /* What became of the new layer, out of the old one; before that of the old one, out of the spare. */

@@ -538,6 +538,45 @@ static void a_rollback_needs_a_layer_that_boots(void **state)
 		"layer 'n-2+1' cannot boot: there is no vmlinuz");
 }
 
+static void a_rollback_tries_what_was_never_found_good(void **state)
+{
+	struct transition lines[] = {
+		line("upgrade", "n-1+1", "n-2+1", "trial"),
+		line("rollback", "n-2+1", "n-1+1", "done"),
+		line("rollback", "n-1+1", "n-2+1", "recovered"),
+		line("upgrade", "n-1+1", "n-2+1", "failed"),
+		line("rollback", "n-1+1", "n-2+1", "trial"),
+		line("rollback", "n-1+1", "n-2+1", "blessed"),
+		line("rollback", "n-2+1", "n-1+1", "undone"),
+		line("rollback", "n-1+1", "n-2+1", "recovered"),
+	};
+	/* By how many lines there are: whether it is a trial to go forward, and back. */
+	static const bool forward[] = {false, true, true, true, true, true, false, false, false};
+	struct history h = {lines, 0};
+	autosite s = {0};
+
+	(void)state;
+	scene_begin(&s);
+	scene_layer(&s, "n-1", "n-1+1");
+	scene_layer(&s, "n-2", "n-2+1");
+	set(&s.layer, "n-1+1");
+	s.running = true;
+	set(&s.choice.default_layer, "n-1+1");
+	for (; h.count <= ARRAY_LEN(lines); h.count++) {
+		assert_int_equal(rollback_is_trial(&s, &h, "n-2+1"), forward[h.count]);
+		assert_false(rollback_is_trial(&s, &h, "n-1+1"));
+	}
+	/* What runs is there, and without a default that boots there is nothing to come back to. */
+	h.count = 1;
+	set(&s.layer, "n-2+1");
+	assert_false(rollback_is_trial(&s, &h, "n-2+1"));
+	set(&s.layer, "n-1+1");
+	set(&s.choice.default_layer, "n-9+1");
+	assert_false(rollback_is_trial(&s, &h, "n-2+1"));
+	free(take_ptr(s.choice.default_layer));
+	assert_false(rollback_is_trial(&s, &h, "n-2+1"));
+}
+
 static int choose(const struct site *s, const char *to, bool with_var, struct err *e)
 {
 	const struct rollback_spec spec = {.to = to, .with_var = with_var};
@@ -733,6 +772,7 @@ int main(void)
 		cmocka_unit_test(one_trial_at_a_time),
 		cmocka_unit_test(a_rollback_goes_to_what_ran_before),
 		cmocka_unit_test(a_rollback_needs_a_layer_that_boots),
+		cmocka_unit_test(a_rollback_tries_what_was_never_found_good),
 		cmocka_unit_test(var_comes_back_without_another_layer),
 		cmocka_unit_test(a_base_tells_of_its_hash_tree),
 		cmocka_unit_test(something_of_the_pool_is_left),
