@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/xalloc.h"
 #include "hotadd/hotadd.h"
 #include "hotadd/run.h"
+#include "image/extract.h"
+#include "image/intree.h"
 #include "image/manifest.h"
 #include "plugin/candidate.h"
 #include "plugin/install.h"
@@ -134,6 +138,22 @@ static int install(struct adding *a, struct err *e)
 	return r;
 }
 
+/* For the next layer: docs/plugin.md. */
+static int keep_file(const struct adding *a, struct err *e)
+{
+	const struct candidate *x = &a->plugins.items[0];
+	int root_fd = a->run.stage.tree_fd;
+	autofree char *path = hotadd_file_path(x->plugin.manifest.name);
+	autofree char *full = xasprintf("/%s", path);
+	int r = intree_remove(root_fd, full, e);
+
+	if (r < 0)
+		return r;
+	autofd int fd = file_open_in_root(
+		root_fd, path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600, e);
+	return fd < 0 ? fd : extract_source(x->file, fd, NULL, e);
+}
+
 /* The record is one of the files that are brought over. */
 static int write_record(struct adding *a, struct err *e)
 {
@@ -184,6 +204,8 @@ int hotadd_add(const struct hotadd_site *s, const struct hotadd_image *image,
 		r = run_judge(&a.run, e);
 	if (r == 0)
 		r = write_record(&a, e);
+	if (r == 0)
+		r = keep_file(&a, e);
 	if (r == 0)
 		r = run_judge(&a.run, e);
 	return r < 0 || spec->dry_run ? r : carry_out(&a, e);

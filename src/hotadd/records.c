@@ -38,6 +38,11 @@ bool hotadd_is_added(int root_fd, const char *name)
 	return there;
 }
 
+char *hotadd_file_path(const char *name)
+{
+	return xasprintf(PLUGIN_RECORDS "/%s" PLUGIN_SUFFIX, name);
+}
+
 int hotadd_added(int root_fd, struct strv *out, struct err *e)
 {
 	static const char suffix[] = TRANSACTION_KEPT;

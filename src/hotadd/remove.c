@@ -235,10 +235,14 @@ static int drop_records(const struct removal *m, struct err *e)
 	autofree char *list = xasprintf("/" PLUGIN_RECORDS "/%s.files", name);
 	autofree char *kept = transaction_kept_path(name);
 	autofree char *kept_path = xasprintf("/%s", kept);
+	autofree char *file = hotadd_file_path(name);
+	autofree char *file_path = xasprintf("/%s", file);
 	int r = intree_remove(m->run.stage.tree_fd, json, e);
 
 	if (r == 0)
 		r = intree_remove(m->run.stage.tree_fd, list, e);
+	if (r == 0)
+		r = intree_remove(m->run.stage.tree_fd, file_path, e);
 	return r == 0 ? intree_remove(m->run.stage.tree_fd, kept_path, e) : r;
 }
 
