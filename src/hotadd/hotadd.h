@@ -53,10 +53,20 @@ void hotadd_plan_fini(struct hotadd_plan *p);
 char *hotadd_plan_text(const struct hotadd_plan *p) MUST_CHECK;
 json_t *hotadd_plan_json(const struct hotadd_plan *p) MUST_CHECK;
 
+/* Of whole files. */
+struct hotadd_texts {
+	struct strv paths, texts;
+};
+
+void hotadd_texts_fini(struct hotadd_texts *t);
+/* Into a file that is there, whose owner and mode stay. */
+int hotadd_text_write(int root_fd, const char *path, const char *text, struct err *e) MUST_CHECK;
+
 struct hotadd_spec {
 	const char *file;
 	struct plugin_demand demand;
-	bool dry_run; /* all but the change itself */
+	bool dry_run;                     /* all but the change itself */
+	const struct hotadd_texts *texts; /* that the copy has before it begins; or NULL */
 	/* Called with the plan when it is known that the plugin fits, before anything is done. */
 	void (*show)(void *ctx, const struct hotadd_plan *plan);
 	void *show_ctx;
