@@ -101,14 +101,6 @@ int added_plugins_read(int root_fd, struct added_plugins *out, struct err *e)
 	return 0;
 }
 
-const struct added_plugin *added_plugins_find(const struct added_plugins *a, const char *name)
-{
-	for (size_t i = 0; i < a->count; i++)
-		if (str_eq(a->items[i].record->manifest.name, name))
-			return &a->items[i];
-	return NULL;
-}
-
 static int read_candidate(const struct added_plugin *p, struct candidates *out, struct err *e)
 {
 	const struct plugin_demand demand = {.sha256 = p->record->sha256};

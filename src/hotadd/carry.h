@@ -37,7 +37,6 @@ void added_plugins_fini(struct added_plugins *a);
  * there; -EBADMSG: a damaged record.
  */
 int added_plugins_read(int root_fd, struct added_plugins *out, struct err *e) MUST_CHECK;
-const struct added_plugin *added_plugins_find(const struct added_plugins *a, const char *name);
 
 /* Does it fit?  Errors as of hotadd_add(), and -ENOENT: its file is not there. */
 int added_plugin_check(const struct added_plugin *p, const struct hotadd_image *image,

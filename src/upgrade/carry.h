@@ -14,12 +14,13 @@
 void carry_plan_fini(struct carry_plan *c);
 #define autocarryplan auto_with(carry_plan_fini) struct carry_plan
 
-/* drop: names of what stays behind.  Both leave out as it is when they fail, which it is not when one does
- * not fit. */
-/* By what is known of the image before it is there. */
+/*
+ * By what is known of the image before it is there.  drop: names of what stays behind.  What does not fit
+ * is no failure.
+ */
 int carry_plan_make(const struct site *s, const struct manifest *image, const struct strv *drop,
 	struct carry_plan *out, struct err *e) MUST_CHECK;
-/* By the image's tree, with all that the plugins write. */
+/* The same by the image's tree, with all that the plugins write. */
 int carry_plan_check(const struct site *s, struct tree *new_base, const struct strv *drop,
 	struct carry_plan *out, struct err *e) MUST_CHECK;
 /* A line for each that is in the way, and for each name to drop that there is not. */

@@ -54,12 +54,28 @@ static int plan_plugins(struct site *s, const struct layer_bases *bases, const s
 	return precheck_result(&problems, "activation", e);
 }
 
-static int make_again(struct layer_job *job, const struct layer_bases *bases,
-	struct merge_report *report, struct progress *p, struct err *e)
+/* j stays STEP_STAGED as long as nothing has changed. */
+static int make_again(struct layer_job *job, struct journal *j, struct merge_report *report,
+	struct progress *p, struct err *e)
 {
-	int r = thin_remove(job->site->vg->name, job->layer, e);
+	autolayerbases bases = {0};
+	autocarryplan plugins = {0};
+	int r = layer_bases_open(job, &bases, e);
 
-	return r == 0 ? layer_make(job, bases, report, p, e) : r;
+	if (r == 0)
+		r = plan_plugins(job->site, &bases, &j->dropped_plugins, &plugins, e);
+	if (r == 0)
+		r = step_begin(job->site, j, STEP_LAYER, e);
+	if (r < 0) {
+		j->step = STEP_STAGED;
+		return r;
+	}
+	job->plugins = &plugins;
+	r = thin_remove(job->site->vg->name, job->layer, e);
+	if (r == 0)
+		r = layer_make(job, &bases, report, p, e);
+	job->plugins = NULL;
+	return r;
 }
 
 int layer_again(struct site *s, struct journal *j, const struct strv *drop,
@@ -67,14 +83,11 @@ int layer_again(struct site *s, struct journal *j, const struct strv *drop,
 {
 	uint8_t hash[SHA256_BYTES];
 	autofree char *record = NULL;
-	autolayerbases bases = {0};
-	autocarryplan plugins = {0};
 	struct layer_job job = {
 		.site = s,
 		.base = j->base,
 		.layer = j->to,
 		.root_hash = hash,
-		.plugins = &plugins,
 	};
 	int r = site_root_hash(s, j->to, hash, e);
 
@@ -83,23 +96,15 @@ int layer_again(struct site *s, struct journal *j, const struct strv *drop,
 			strv_add(&j->dropped_plugins, drop->items[i]);
 	if (r == 0)
 		r = read_record(s, j->to, &record, e);
-	if (r == 0)
-		r = layer_bases_open(&job, &bases, e);
-	if (r == 0)
-		r = plan_plugins(s, &bases, &j->dropped_plugins, &plugins, e);
-	if (r == 0)
-		r = step_begin(s, j, STEP_LAYER, e);
-	if (r < 0) {
-		j->step = STEP_STAGED;
-		return r == -EPERM ? r : err_wrap(e, r, "staged layer '%s'", j->to);
-	}
 	job.record = record;
-	r = make_again(&job, &bases, report, p, e);
+	if (r == 0)
+		r = make_again(&job, j, report, p, e);
+	if (r < 0 && j->step == STEP_STAGED)
+		return r == -EPERM ? r : err_wrap(e, r, "staged layer '%s'", j->to);
+	/* The bases are closed: they belong to what this replaces. */
 	if (r == 0)
 		r = site_refresh(s, e);
 	if (r < 0) {
-		layer_bases_fini(&bases);
-		bases = (struct layer_bases){0};
 		take_back(s, j);
 		note_end(s, j, "undone", e->msg);
 	}
