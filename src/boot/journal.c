@@ -39,6 +39,7 @@ void journal_fini(struct journal *j)
 	free(j->to);
 	free(j->base);
 	free(j->snapshot);
+	strv_fini(&j->dropped_plugins);
 	*j = (struct journal){0};
 }
 
@@ -61,6 +62,23 @@ static bool is_base_of(const char *base, const char *layer)
 	size_t len = strlen(base);
 
 	return strncmp(layer, base, len) == 0 && strrchr(layer, '+') == layer + len;
+}
+
+/* Not there in what older versions have written. */
+static int parse_dropped(const json_t *o, struct strv *out, struct err *e)
+{
+	const json_t *list = json_object_get(o, "dropped_plugins");
+
+	if (list && !json_is_array(list))
+		return err_set(e, EBADMSG, "'dropped_plugins' is no list");
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *name = json_string_value(json_array_get(list, i));
+
+		if (!name)
+			return err_set(e, EBADMSG, "'dropped_plugins' is no list of names");
+		strv_add(out, name);
+	}
+	return 0;
 }
 
 int journal_parse(const char *text, size_t len, struct journal *out, struct err *e)
@@ -90,6 +108,8 @@ int journal_parse(const char *text, size_t len, struct journal *out, struct err 
 		r = record_text(o, "snapshot", true, &j.snapshot, e);
 	if (r == 0)
 		r = record_time(o, "started", &j.started, e);
+	if (r == 0)
+		r = parse_dropped(o, &j.dropped_plugins, e);
 	if (r < 0)
 		return r;
 	j.operation = (enum operation)operation;
@@ -107,6 +127,8 @@ char *journal_format(const struct journal *j)
 		(int)j->new_base, "var", (int)j->var, "snapshot", json_text(j->snapshot), "started",
 		(json_int_t)j->started);
 
+	if (j->dropped_plugins.count > 0)
+		json_object_set_new(o, "dropped_plugins", json_texts(&j->dropped_plugins));
 	return json_format(o);
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "base/str.h"
 
 #define RECORDS_FOLDER "bedplate" /* under /boot */
 
@@ -30,6 +31,8 @@ struct journal {
 	bool var;        /* bring /var back at the next boot of "to" */
 	char *snapshot;  /* of /var, which the commit makes, or with var brings back; NULL: none */
 	int64_t started;
+	struct strv
+		dropped_plugins; /* names: what is staged is without them, however often it is made */
 };
 
 void journal_fini(struct journal *j);

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/xalloc.h"
 #include "hotadd/hotadd.h"
+#include "hotadd/image.h"
 #include "hotadd/run.h"
+#include "image/extract.h"
+#include "image/intree.h"
 #include "image/manifest.h"
 #include "plugin/candidate.h"
 #include "plugin/install.h"
@@ -24,21 +29,6 @@ static void adding_fini(struct adding *a)
 	run_fini(&a->run);
 	manifest_fini(&a->image);
 	candidates_fini(&a->plugins);
-}
-
-/* "1.2+one.two" was made of 1.2. */
-static void take_image(struct adding *a, const struct hotadd_image *image)
-{
-	char *plus;
-
-	a->image.name = xstrdup(image->name);
-	a->image.version = xstrdup(image->version);
-	a->image.arch = xstrdup(image->arch);
-	plus = strrchr(a->image.version, '+');
-	if (plus && plus > a->image.version && (image->edited || image->plugins->count > 0))
-		*plus = '\0';
-	if (*image->kernel)
-		manifest_add_kernel(&a->image)->release = xstrdup(image->kernel);
 }
 
 static int view_debs(struct adding *a, const struct candidate *x, struct err *e)
@@ -118,6 +108,30 @@ static void fill_plan(const struct candidate *x, struct hotadd_plan *plan)
 	note_restart(x, plan);
 }
 
+void hotadd_texts_fini(struct hotadd_texts *t)
+{
+	strv_fini(&t->paths);
+	strv_fini(&t->texts);
+}
+
+int hotadd_text_write(int root_fd, const char *path, const char *text, struct err *e)
+{
+	autofd int fd = file_open_in_root(root_fd, path, O_WRONLY | O_TRUNC | O_NOFOLLOW, 0, e);
+
+	return fd < 0 ? fd : io_write(fd, text, strlen(text), e);
+}
+
+static int write_texts(const struct adding *a, struct err *e)
+{
+	const struct hotadd_texts *t = a->spec->texts;
+	int r = 0;
+
+	for (size_t i = 0; t && r == 0 && i < t->paths.count; i++)
+		r = hotadd_text_write(
+			a->run.stage.tree_fd, t->paths.items[i], t->texts.items[i], e);
+	return r;
+}
+
 /* Into the copy, as into an image. */
 static int install(struct adding *a, struct err *e)
 {
@@ -126,12 +140,30 @@ static int install(struct adding *a, struct err *e)
 	struct plugin_place place;
 	int r = run_open_stage(run, &place, e);
 
+	if (r == 0)
+		r = write_texts(a, e);
 	if (r < 0)
 		return r;
 	progress_begin(a->progress, "trying it on a copy", 0, "steps");
 	r = plugin_install(x, &place, e);
 	progress_end(a->progress);
 	return r;
+}
+
+/* For the next layer: docs/plugin.md. */
+static int keep_file(const struct adding *a, struct err *e)
+{
+	const struct candidate *x = &a->plugins.items[0];
+	int root_fd = a->run.stage.tree_fd;
+	autofree char *path = hotadd_file_path(x->plugin.manifest.name);
+	autofree char *full = xasprintf("/%s", path);
+	int r = intree_remove(root_fd, full, e);
+
+	if (r < 0)
+		return r;
+	autofd int fd = file_open_in_root(
+		root_fd, path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600, e);
+	return fd < 0 ? fd : extract_source(x->file, fd, NULL, e);
 }
 
 /* The record is one of the files that are brought over. */
@@ -168,7 +200,7 @@ int hotadd_add(const struct hotadd_site *s, const struct hotadd_image *image,
 	autostrv files = {0};
 
 	strv_add(&files, spec->file);
-	take_image(&a, image);
+	hotadd_image_manifest(image, &a.image);
 	int r = candidates_read(&files, &spec->demand, p, &a.plugins, e);
 	if (r == 0)
 		r = run_begin(&a.run, e);
@@ -184,6 +216,8 @@ int hotadd_add(const struct hotadd_site *s, const struct hotadd_image *image,
 		r = run_judge(&a.run, e);
 	if (r == 0)
 		r = write_record(&a, e);
+	if (r == 0)
+		r = keep_file(&a, e);
 	if (r == 0)
 		r = run_judge(&a.run, e);
 	return r < 0 || spec->dry_run ? r : carry_out(&a, e);

@@ -53,10 +53,20 @@ void hotadd_plan_fini(struct hotadd_plan *p);
 char *hotadd_plan_text(const struct hotadd_plan *p) MUST_CHECK;
 json_t *hotadd_plan_json(const struct hotadd_plan *p) MUST_CHECK;
 
+/* Of whole files. */
+struct hotadd_texts {
+	struct strv paths, texts;
+};
+
+void hotadd_texts_fini(struct hotadd_texts *t);
+/* Into a file that is there, whose owner and mode stay. */
+int hotadd_text_write(int root_fd, const char *path, const char *text, struct err *e) MUST_CHECK;
+
 struct hotadd_spec {
 	const char *file;
 	struct plugin_demand demand;
-	bool dry_run; /* all but the change itself */
+	bool dry_run;                     /* all but the change itself */
+	const struct hotadd_texts *texts; /* that the copy has before it begins; or NULL */
 	/* Called with the plan when it is known that the plugin fits, before anything is done. */
 	void (*show)(void *ctx, const struct hotadd_plan *plan);
 	void *show_ctx;
@@ -84,6 +94,8 @@ int hotadd_records(int root_fd, struct view *v, struct plugin_records *out, stru
 bool hotadd_is_added(int root_fd, const char *name);
 /* The names of those. */
 int hotadd_added(int root_fd, struct strv *out, struct err *e) MUST_CHECK;
+/* Where in the tree the file lies that it was added from.  The caller frees it. */
+char *hotadd_file_path(const char *name) MUST_CHECK;
 
 /* A line for each thing that is not as the record has it. */
 int hotadd_verify(int root_fd, const struct plugin_record *record, struct strv *wrong,

@@ -9,6 +9,7 @@
 #include "base/xalloc.h"
 #include "hotadd/copy.h"
 #include "hotadd/hotadd.h"
+#include "hotadd/records.h"
 #include "hotadd/transaction.h"
 #include "image/image.h"
 #include "image/intree.h"
@@ -36,6 +37,11 @@ bool hotadd_is_added(int root_fd, const char *name)
 	bool there = faccessat(at.fd, at.name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 	close(at.fd);
 	return there;
+}
+
+char *hotadd_file_path(const char *name)
+{
+	return xasprintf(PLUGIN_RECORDS "/%s" PLUGIN_SUFFIX, name);
 }
 
 int hotadd_added(int root_fd, struct strv *out, struct err *e)
@@ -84,7 +90,7 @@ static bool is_everybodys(const char *path)
 		str_eq(path, "etc/nftables.conf");
 }
 
-static const char *difference(const struct files_entry *was, const struct files_entry *is)
+const char *hotadd_difference(const struct files_entry *was, const struct files_entry *is)
 {
 	if (was->mode != is->mode)
 		return (was->mode & S_IFMT) != (is->mode & S_IFMT) ? "is of another type"
@@ -93,11 +99,18 @@ static const char *difference(const struct files_entry *was, const struct files_
 		return "has another owner";
 	if (S_ISLNK(was->mode) && !str_eq(was->target, is->target))
 		return "leads elsewhere";
-	if (!xattrs_equal(was->xattrs, was->xattr_count, is->xattrs, is->xattr_count))
-		return "has other extended attributes";
 	if (S_ISREG(was->mode) && memcmp(was->sha256, is->sha256, SHA256_BYTES) != 0)
 		return "has changed";
 	return NULL;
+}
+
+static const char *difference(const struct files_entry *was, const struct files_entry *is)
+{
+	const char *how = hotadd_difference(was, is);
+
+	if (!how && !xattrs_equal(was->xattrs, was->xattr_count, is->xattrs, is->xattr_count))
+		how = "has other extended attributes";
+	return how;
 }
 
 static int look_at_files(
@@ -119,6 +132,15 @@ static int look_at_files(
 	}
 	tree_sort(t);
 	return 0;
+}
+
+int hotadd_files_now(
+	int root_fd, const struct plugin_record *rec, struct files **out, struct err *e)
+{
+	autoptr(tree) t = view_tree_new(root_fd);
+	int r = look_at_files(root_fd, rec, t, e);
+
+	return r == 0 ? files_compute(t, out, NULL, e) : r;
 }
 
 static int verify_packages(
@@ -148,12 +170,9 @@ static int verify_packages(
 
 int hotadd_verify(int root_fd, const struct plugin_record *rec, struct strv *wrong, struct err *e)
 {
-	autoptr(tree) t = view_tree_new(root_fd);
 	autoptr(files) now = NULL;
-	int r = look_at_files(root_fd, rec, t, e);
+	int r = hotadd_files_now(root_fd, rec, &now, e);
 
-	if (r == 0)
-		r = files_compute(t, &now, NULL, e);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < rec->files->count; i++) {

@@ -11,6 +11,7 @@
 #include "hotadd/copy.h"
 #include "hotadd/hotadd.h"
 #include "hotadd/run.h"
+#include "hotadd/shared-text.h"
 #include "image/intree.h"
 #include "plugin/install.h"
 
@@ -87,29 +88,6 @@ static void fill_plan(const struct removal *m, struct hotadd_plan *plan)
 
 /* ---- in the copy: what was there before ---- */
 
-static bool has_line(const char *text, const char *line)
-{
-	size_t len = strlen(line);
-
-	for (const char *at = text; (at = strstr(at, line)); at++)
-		if ((at == text || at[-1] == '\n') && (at[len] == '\n' || at[len] == '\0'))
-			return true;
-	return false;
-}
-
-/* Without the lines that the plugin has added. */
-static char *subtract(const char *now, const char *before, const char *after)
-{
-	autofree char *copy = xstrdup(now);
-	char *rest = copy;
-	autostrbuf b = {0};
-
-	for (char *line; rest && *rest && (line = strsep(&rest, "\n"));)
-		if (!has_line(after, line) || has_line(before, line))
-			strbuf_printf(&b, "%s\n", line);
-	return strbuf_take(&b);
-}
-
 static int read_kept(const struct removal *m, const char *name, char **out, struct err *e)
 {
 	return file_read_in_root(m->kept_fd, name, TEXT_MAX_BYTES, out, e);
@@ -140,7 +118,7 @@ static int restore_text(const struct removal *m, const struct undo_item *item,
 		return r;
 	if (str_eq(now, after) || str_eq(now, before))
 		return restore_copy(m, item, at, e);
-	autofree char *text = subtract(now, before, after);
+	autofree char *text = shared_text_without(now, before, after);
 	autofd int fd = openat(at->fd, at->name, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return err_errno(e, "opening");
@@ -235,10 +213,14 @@ static int drop_records(const struct removal *m, struct err *e)
 	autofree char *list = xasprintf("/" PLUGIN_RECORDS "/%s.files", name);
 	autofree char *kept = transaction_kept_path(name);
 	autofree char *kept_path = xasprintf("/%s", kept);
+	autofree char *file = hotadd_file_path(name);
+	autofree char *file_path = xasprintf("/%s", file);
 	int r = intree_remove(m->run.stage.tree_fd, json, e);
 
 	if (r == 0)
 		r = intree_remove(m->run.stage.tree_fd, list, e);
+	if (r == 0)
+		r = intree_remove(m->run.stage.tree_fd, file_path, e);
 	return r == 0 ? intree_remove(m->run.stage.tree_fd, kept_path, e) : r;
 }
 

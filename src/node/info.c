@@ -158,6 +158,15 @@ static void put_origin(const struct node_image *image, struct strbuf *b)
 		text_line(b, "Edited:    yes, with 'bedplate image edit'");
 }
 
+static void put_added(const struct node_plugins *p, struct strbuf *b)
+{
+	if (p->error)
+		text_line(b, "Added:     %s", p->error);
+	for (size_t i = 0; i < p->count; i++)
+		text_line(b, "%s%s %s", i == 0 ? "Added:     plugin " : "           plugin ",
+			p->items[i].name, p->items[i].version);
+}
+
 char *node_info_text(const struct node_state *s)
 {
 	autofree char *date = text_date(s->image.source_date);
@@ -165,6 +174,7 @@ char *node_info_text(const struct node_state *s)
 
 	text_line(&b, "Image:     %s %s (%s)", s->image.name, s->image.version, s->image.arch);
 	put_origin(&s->image, &b);
+	put_added(&s->added, &b);
 	text_line(&b, "Date:      %s", date);
 	put_running(s, &b);
 	if (*s->kernel) {
@@ -280,6 +290,17 @@ static void add_installed(const struct node_state *s, json_t *out)
 	json_object_set(out, "factory", s->factory ? s->factory : json_null());
 }
 
+static json_t *added_json(const struct node_plugins *p)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < p->count; i++)
+		json_array_append_new(list,
+			json_pack("{s:o, s:o}", "name", json_text(p->items[i].name), "version",
+				json_text(p->items[i].version)));
+	return list;
+}
+
 json_t *node_info_json(const struct node_state *s)
 {
 	json_t *image = json_pack("{s:o, s:o, s:o, s:I}", "name", json_text(s->image.name),
@@ -294,6 +315,10 @@ json_t *node_info_json(const struct node_state *s)
 		json_text(root_type(s)), "kernel", json_text(s->kernel), "uptime_seconds",
 		(json_int_t)s->uptime_seconds);
 
+	if (s->added.count > 0)
+		json_object_set_new(out, "added_plugins", added_json(&s->added));
+	if (s->added.error)
+		json_object_set_new(out, "added_plugins_error", json_text(s->added.error));
 	if (s->running == NODE_INSTALLED)
 		add_installed(s, out);
 	return out;

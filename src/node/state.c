@@ -34,6 +34,24 @@ static void boot_fini(struct node_boot *b)
 	free(b->last_why);
 }
 
+static void plugins_fini(struct node_plugins *p)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		free(p->items[i].name);
+		free(p->items[i].version);
+	}
+	free(p->items);
+	free(p->error);
+}
+
+void node_add_plugin(struct node_state *s, const char *name, const char *version)
+{
+	struct node_plugins *p = &s->added;
+
+	p->items = xrealloc(p->items, (p->count + 1) * sizeof(*p->items));
+	p->items[p->count++] = (struct node_plugin){xstrdup(name), xstrdup(version)};
+}
+
 void node_state_fini(struct node_state *s)
 {
 	image_fini(&s->image);
@@ -48,6 +66,7 @@ void node_state_fini(struct node_state *s)
 	node_verity_fini(&s->verity);
 	node_units_fini(&s->units);
 	strv_fini(&s->image.plugins);
+	plugins_fini(&s->added);
 	*s = (struct node_state){0};
 }
 

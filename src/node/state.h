@@ -81,8 +81,20 @@ struct node_units {
 	size_t count;
 };
 
+/* A plugin that was added on this node. */
+struct node_plugin {
+	char *name, *version;
+};
+
+struct node_plugins {
+	char *error; /* NULL: they are all here */
+	struct node_plugin *items;
+	size_t count;
+};
+
 struct node_state {
 	struct node_image image;
+	struct node_plugins added; /* left to the caller: node_add_plugin() */
 	enum node_running running;
 	bool stateless;
 	char *layer;     /* of the kernel command line, NULL: not from a layer */
@@ -112,6 +124,8 @@ enum {
  * image.json is damaged.
  */
 int node_state_gather(int root_fd, unsigned look, struct node_state *out, struct err *e) MUST_CHECK;
+
+void node_add_plugin(struct node_state *s, const char *name, const char *version);
 
 /* The last mount on a folder, or NULL. */
 const struct node_mount *node_mount_on(const struct node_mounts *m, const char *target);

@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "base/xalloc.h"
+#include "hotadd/hotadd.h"
 #include "node/info.h"
 #include "nodectl/commands.h"
 
@@ -19,6 +21,23 @@ static const struct cli_opt opts[] = {
 	{0, "root", "DIR", "look at the node in this folder (default: /)", OPT_STRING,
 		offsetof(struct options, root)},
 };
+
+/* A record that is damaged is no reason to say nothing of the rest. */
+static void find_added(int root_fd, struct node_state *s)
+{
+	auto_plugin_records records = {0};
+	autoview view = {0};
+	struct err e = {0};
+
+	if (hotadd_records(root_fd, &view, &records, &e) < 0)
+		s->added.error = xstrdup(e.msg);
+	for (size_t i = 0; i < records.count; i++) {
+		const struct plugin_manifest *m = &records.items[i].manifest;
+
+		if (hotadd_is_added(root_fd, m->name))
+			node_add_plugin(s, m->name, m->version);
+	}
+}
 
 static int run(const void *parsed, char *const args[], struct progress *p, struct err *e)
 {
@@ -36,6 +55,7 @@ static int run(const void *parsed, char *const args[], struct progress *p, struc
 	int r = node_state_gather(root_fd, look, &state, e);
 	if (r < 0)
 		return r;
+	find_added(root_fd, &state);
 	if (o->json) {
 		json_print(node_info_json(&state));
 		return 0;

@@ -44,7 +44,7 @@ static const struct cli_opt opts[] = {
 	{0, "retry-failed", NULL, "take an image that has failed here before", OPT_FLAG,
 		offsetof(struct options, retry_failed)},
 	{0, "drop-plugin", "NAME",
-		"remove a plugin that was added on this node, which is in the way; may be given "
+		"leave a plugin that was added on this node out of the new layer; may be given "
 		"several times",
 		OPT_LIST, offsetof(struct options, drop_plugins)},
 	{0, "proxy", "URL", "proxy for downloads", OPT_STRING, offsetof(struct options, proxy)},
@@ -114,11 +114,10 @@ static void say_json(
 static int run_upgrade(const void *parsed, char *const args[], struct progress *p, struct err *e)
 {
 	const struct options *o = parsed;
-	autostrv plugins = {0};
 	int r = check_options(o, e);
 
 	if (r == 0)
-		r = plugin_site_added(&plugins, e);
+		r = plugin_site_mend(e);
 	if (r != 0)
 		return r;
 	const struct upgrade_spec spec = {
@@ -137,9 +136,7 @@ static int run_upgrade(const void *parsed, char *const args[], struct progress *
 		.allow_incompatible = o->allow_incompatible,
 		.allow_running_vms = o->allow_running_vms,
 		.retry_failed = o->retry_failed,
-		.plugins = plugins,
 		.drop_plugins = o->drop_plugins,
-		.drop_plugin = plugin_site_drop,
 	};
 	autoupgradeplan plan = {0};
 
@@ -172,6 +169,7 @@ const struct cli_command cmd_upgrade = {
 
 struct activate_options {
 	bool reboot, json, allow_running_vms;
+	struct strv drop_plugins;
 };
 
 static const struct cli_opt activate_opts[] = {
@@ -181,6 +179,10 @@ static const struct cli_opt activate_opts[] = {
 		offsetof(struct activate_options, json)},
 	{0, "allow-running-vms", NULL, "go on with virtual machines running", OPT_FLAG,
 		offsetof(struct activate_options, allow_running_vms)},
+	{0, "drop-plugin", "NAME",
+		"leave a plugin that was added on this node out of the new layer; may be given "
+		"several times",
+		OPT_LIST, offsetof(struct activate_options, drop_plugins)},
 };
 
 static void say_activated(
@@ -199,16 +201,14 @@ static int run_activate(
 	const struct activate_options *o = parsed;
 	automergereport report = {0};
 	autofree char *layer = NULL;
-	autostrv plugins = {0};
-	int r = plugin_site_added(&plugins, e);
+	const struct activate_spec spec = {
+		.allow_running_vms = o->allow_running_vms,
+		.drop_plugins = o->drop_plugins,
+	};
+	int r = plugin_site_mend(e);
 
-	if (r == 0 && plugins.count > 0)
-		r = err_set(e, EPERM,
-			"plugin '%s' was added on this node and is not carried over: 'nodectl plugin "
-			"remove %s' first",
-			plugins.items[0], plugins.items[0]);
 	if (r == 0)
-		r = upgrade_activate(o->allow_running_vms, &report, &layer, p, e);
+		r = upgrade_activate(&spec, &report, &layer, p, e);
 
 	if (o->json) {
 		json_t *out = restart_json("trial", layer, r, e);

@@ -89,7 +89,7 @@ int plugin_site_open(const char *root, bool look, struct plugin_site *out, struc
 	return 0;
 }
 
-int plugin_site_added(struct strv *out, struct err *e)
+int plugin_site_mend(struct err *e)
 {
 	autopluginsite s = PLUGIN_SITE_NONE;
 	autofree char *text = NULL;
@@ -103,16 +103,5 @@ int plugin_site_added(struct strv *out, struct err *e)
 	int r = open_folder("/", &s, e);
 	if (r == 0)
 		r = lock("/", &s, e);
-	if (r == 0)
-		r = recover(&s, e);
-	return r == 0 ? hotadd_added(s.site.root_fd, out, e) : r;
-}
-
-int plugin_site_drop(UNUSED void *ctx, const char *name, struct err *e)
-{
-	autopluginsite s = PLUGIN_SITE_NONE;
-	autohotaddplan plan = {0};
-	int r = open_folder("/", &s, e);
-
-	return r < 0 ? r : hotadd_remove(&s.site, name, false, &plan, NULL, e);
+	return r == 0 ? recover(&s, e) : r;
 }

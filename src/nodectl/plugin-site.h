@@ -27,7 +27,5 @@ int plugin_site_open(const char *root, bool look, struct plugin_site *out, struc
 void plugin_site_fini(struct plugin_site *s);
 #define autopluginsite auto_with(plugin_site_fini) struct plugin_site
 
-/* Of this machine: the plugins that were added; none on a live system and on what is no node. */
-int plugin_site_added(struct strv *out, struct err *e) MUST_CHECK;
-/* Remove one from this machine, for who has the lock. */
-int plugin_site_drop(void *ctx, const char *name, struct err *e) MUST_CHECK;
+/* Take back on this machine what was cut off; nothing on a live system and on what is no node. */
+int plugin_site_mend(struct err *e) MUST_CHECK;

@@ -37,6 +37,13 @@ void candidates_fini(struct candidates *c);
 int candidates_read(const struct strv *paths, const struct plugin_demand *demand,
 	struct progress *p, struct candidates *out, struct err *e) MUST_CHECK;
 
+/*
+ * Of an image of which there is only the manifest: whether the plugin may fit.  -EINVAL, -ENOTUNIQ,
+ * -EEXIST: it does not.
+ */
+int plugin_fits_manifest(
+	const struct plugin_manifest *m, const struct manifest *image, struct err *e) MUST_CHECK;
+
 struct candidates_place {
 	const struct manifest *image;
 	struct tree *tree; /* of the image */

@@ -271,6 +271,14 @@ static const struct manifest_package *installed(const struct manifest *db, const
 	return NULL;
 }
 
+static int err_replaces(
+	const struct plugin_package *p, const struct manifest_package *q, struct err *e)
+{
+	return err_set(e, EEXIST,
+		"it brings package '%s' %s, the image has %s: a plugin does not replace packages",
+		p->name, p->version, q->version);
+}
+
 /* A package that the recipe names is that of the plugin, or the same one of the image. */
 int fit_check_versions(
 	const struct candidate *x, const char *status, const struct strv *names, struct err *e)
@@ -284,12 +292,38 @@ int fit_check_versions(
 		const struct manifest_package *q = installed(&db, names->items[i]);
 
 		if (p && q && !str_eq(p->version, q->version))
-			r = err_set(e, EEXIST,
-				"it brings package '%s' %s, the image has %s: a plugin does not "
-				"replace packages",
-				p->name, p->version, q->version);
+			r = err_replaces(p, q, e);
 	}
 	return r;
+}
+
+static int check_versions_of(
+	const struct plugin_manifest *m, const struct manifest *image, struct err *e)
+{
+	for (size_t i = 0; i < m->package_count; i++) {
+		const struct plugin_package *p = &m->packages[i];
+		const struct manifest_package *q = installed(image, p->name);
+
+		if (q && !str_eq(p->version, q->version))
+			return err_replaces(p, q, e);
+	}
+	return 0;
+}
+
+int plugin_fits_manifest(
+	const struct plugin_manifest *m, const struct manifest *image, struct err *e)
+{
+	int r = check_image(m, image, e);
+
+	if (r == 0)
+		r = check_arch(m, image, e);
+	if (r == 0)
+		r = check_modules(m, image, e);
+	for (size_t i = 0; r == 0 && i < image->plugins.count; i++)
+		if (strv_has(&m->conflicts, image->plugins.items[i].name))
+			r = err_set(e, ENOTUNIQ, "it excludes plugin '%s' of the image",
+				image->plugins.items[i].name);
+	return r == 0 ? check_versions_of(m, image, e) : r;
 }
 
 static int check_one(

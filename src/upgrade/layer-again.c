@@ -8,10 +8,12 @@
 #include "base/hash.h"
 #include "base/xalloc.h"
 #include "storage/thin.h"
+#include "upgrade/carry.h"
 #include "upgrade/commit.h"
 #include "upgrade/layer-make.h"
 #include "upgrade/layer-record.h"
 #include "upgrade/place.h"
+#include "upgrade/precheck.h"
 
 static int activate(const struct site *s, const char *layer, struct err *e)
 {
@@ -38,42 +40,68 @@ static int read_record(const struct site *s, const char *layer, char **out, stru
 	return upper_fd < 0 ? upper_fd : layer_record_read(upper_fd, out, e);
 }
 
-static int make_again(
-	struct layer_job *job, struct merge_report *report, struct progress *p, struct err *e)
+/* With what was added since, and without what was not to go into it. */
+static int plan_plugins(struct site *s, const struct layer_bases *bases, const struct strv *drop,
+	struct carry_plan *out, struct err *e)
+{
+	autostrv problems = {0}, none = {0};
+	int r = carry_plan_check(s, image_tree(bases->new->img), drop, out, e);
+
+	if (r < 0)
+		return r;
+	/* One that was dropped then may be gone by now. */
+	carry_plan_problems(out, &none, &problems);
+	return precheck_result(&problems, "activation", e);
+}
+
+/* j stays STEP_STAGED as long as nothing has changed. */
+static int make_again(struct layer_job *job, struct journal *j, struct merge_report *report,
+	struct progress *p, struct err *e)
 {
 	autolayerbases bases = {0};
+	autocarryplan plugins = {0};
 	int r = layer_bases_open(job, &bases, e);
 
 	if (r == 0)
-		r = thin_remove(job->site->vg->name, job->layer, e);
+		r = plan_plugins(job->site, &bases, &j->dropped_plugins, &plugins, e);
+	if (r == 0)
+		r = step_begin(job->site, j, STEP_LAYER, e);
+	if (r < 0) {
+		j->step = STEP_STAGED;
+		return r;
+	}
+	job->plugins = &plugins;
+	r = thin_remove(job->site->vg->name, job->layer, e);
 	if (r == 0)
 		r = layer_make(job, &bases, report, p, e);
+	job->plugins = NULL;
 	return r;
 }
 
-int layer_again(struct site *s, struct journal *j, struct merge_report *report, struct progress *p,
-	struct err *e)
+int layer_again(struct site *s, struct journal *j, const struct strv *drop,
+	struct merge_report *report, struct progress *p, struct err *e)
 {
 	uint8_t hash[SHA256_BYTES];
 	autofree char *record = NULL;
-	int r = site_root_hash(s, j->to, hash, e);
-
-	if (r == 0)
-		r = read_record(s, j->to, &record, e);
-	if (r == 0)
-		r = step_begin(s, j, STEP_LAYER, e);
-	if (r < 0) {
-		j->step = STEP_STAGED;
-		return err_wrap(e, r, "staged layer '%s'", j->to);
-	}
 	struct layer_job job = {
 		.site = s,
 		.base = j->base,
 		.layer = j->to,
 		.root_hash = hash,
-		.record = record,
 	};
-	r = make_again(&job, report, p, e);
+	int r = site_root_hash(s, j->to, hash, e);
+
+	for (size_t i = 0; i < drop->count; i++)
+		if (!strv_has(&j->dropped_plugins, drop->items[i]))
+			strv_add(&j->dropped_plugins, drop->items[i]);
+	if (r == 0)
+		r = read_record(s, j->to, &record, e);
+	job.record = record;
+	if (r == 0)
+		r = make_again(&job, j, report, p, e);
+	if (r < 0 && j->step == STEP_STAGED)
+		return r == -EPERM ? r : err_wrap(e, r, "staged layer '%s'", j->to);
+	/* The bases are closed: they belong to what this replaces. */
 	if (r == 0)
 		r = site_refresh(s, e);
 	if (r < 0) {

@@ -9,8 +9,10 @@
 #include "upgrade/site.h"
 
 /*
+ * drop: plugins to leave out, with those of j.  -EPERM: one does not fit.
+ *
  * j: STEP_STAGED; it becomes STEP_LAYER.  Its base and its boot entry stay, the volume is a new one.  A
  * failure that has cost the volume takes all of it back, otherwise j is STEP_STAGED again.
  */
-int layer_again(struct site *s, struct journal *j, struct merge_report *report, struct progress *p,
-	struct err *e) MUST_CHECK;
+int layer_again(struct site *s, struct journal *j, const struct strv *drop,
+	struct merge_report *report, struct progress *p, struct err *e) MUST_CHECK;

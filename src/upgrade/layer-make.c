@@ -17,6 +17,7 @@
 #include "storage/thin.h"
 #include "upgrade/base-make.h"
 #include "upgrade/base-view.h"
+#include "upgrade/carry.h"
 #include "upgrade/layer-fresh.h"
 #include "upgrade/layer-record.h"
 #include "upgrade/old-layer.h"
@@ -103,6 +104,8 @@ static int fill(const struct layer_job *j, const struct layer_bases *bases, stru
 	r = merge_into(j, bases, old, upper_fd, report, p, e);
 	close_auto(&upper_fd);
 	upper_fd = -1;
+	if (r == 0 && j->plugins)
+		r = carry_into(j->plugins, &old->plugins, bases->new, &place, p, e);
 	return r < 0 ? r : place_close(&place, e);
 }
 
@@ -146,7 +149,8 @@ int layer_make(const struct layer_job *j, const struct layer_bases *bases,
 	struct merge_report *report, struct progress *p, struct err *e)
 {
 	autooldlayer old = OLD_LAYER_NONE;
-	int r = old_layer_open(j->site, j->site->layer, &old, e);
+	int r = j->fresh ? old_layer_open_all(j->site, j->site->layer, &old, e)
+			 : old_layer_open(j->site, j->site->layer, &old, e);
 
 	if (r == 0)
 		r = make_volume(j, bases, &old, report, p, e);

@@ -16,7 +16,8 @@ struct layer_job {
 	const char *title;           /* of the menu entry */
 	const struct liveimg *image; /* that the base is of; NULL: the base is the old one */
 	const char *const *tags;     /* more tags for the layer, NULL at the end; may be NULL */
-	const struct strv *fresh;    /* NULL: merge; otherwise all that is kept: layer-fresh.h */
+	const struct carry_plan *plugins; /* that go over to it; NULL with fresh */
+	const struct strv *fresh; /* NULL: merge; otherwise all that is kept: layer-fresh.h */
 	const char *
 		record; /* factory.json, of the same layer made before; NULL: out of the old one's */
 };

@@ -12,7 +12,17 @@
 
 #define RECORD "usr/lib/bedplate/factory.json"
 
-static int read_upper(struct old_layer *o, const char *layer, struct err *e)
+static int take_out_plugins(struct old_layer *o, struct err *e)
+{
+	int r = added_plugins_read(o->fd, &o->plugins, e);
+
+	if (r < 0 || o->plugins.count == 0)
+		return r;
+	r = place_make_writable(&o->place, e);
+	return r == 0 ? added_plugins_take_out(&o->plugins, e) : r;
+}
+
+static int read_upper(struct old_layer *o, const char *layer, bool with_plugins, struct err *e)
 {
 	autofree char *device = xasprintf("/dev/%s/%s", o->vg, o->name);
 	/* Writable, so that ext4 can replay its journal: the mount itself is not. */
@@ -24,14 +34,20 @@ static int read_upper(struct old_layer *o, const char *layer, struct err *e)
 	if (o->fd < 0)
 		return err_set(e, EBADMSG, "'%s' is no layer: it has no folder 'upper'", layer);
 	autofree char *path = xasprintf("%s/upper", o->place.path);
-	r = tree_scan(path, &o->upper, e);
-	/* Our own, and of that layer alone: layer-record.h. */
+	r = with_plugins ? 0 : take_out_plugins(o, e);
 	if (r == 0)
-		tree_drop(o->upper, RECORD);
-	return r;
+		r = tree_scan(path, &o->upper, e);
+	if (r < 0)
+		return r;
+	/* Our own, and of that layer alone: layer-record.h. */
+	tree_drop(o->upper, RECORD);
+	if (o->plugins.count > 0)
+		tree_drop(o->upper, PLUGIN_RECORDS);
+	return 0;
 }
 
-int old_layer_open(const struct site *s, const char *layer, struct old_layer *out, struct err *e)
+static int open_layer(const struct site *s, const char *layer, bool with_plugins,
+	struct old_layer *out, struct err *e)
 {
 	const struct lvm_lv *lv = lvm_find(&s->lvm, LVM_TAG_LAYER, layer);
 	autooldlayer o = OLD_LAYER_NONE;
@@ -45,7 +61,7 @@ int old_layer_open(const struct site *s, const char *layer, struct old_layer *ou
 		return err_wrap(e, r, "snapshot of layer '%s'", layer);
 	o.vg = xstrdup(s->vg->name);
 	o.name = take_ptr(name);
-	r = read_upper(&o, layer, e);
+	r = read_upper(&o, layer, with_plugins, e);
 	if (r < 0)
 		return err_wrap(e, r, "layer '%s'", layer);
 	*out = o;
@@ -53,10 +69,22 @@ int old_layer_open(const struct site *s, const char *layer, struct old_layer *ou
 	return 0;
 }
 
+int old_layer_open(const struct site *s, const char *layer, struct old_layer *out, struct err *e)
+{
+	return open_layer(s, layer, false, out, e);
+}
+
+int old_layer_open_all(
+	const struct site *s, const char *layer, struct old_layer *out, struct err *e)
+{
+	return open_layer(s, layer, true, out, e);
+}
+
 void old_layer_fini(struct old_layer *o)
 {
 	struct err e = {0};
 
+	added_plugins_fini(&o->plugins);
 	tree_free(o->upper);
 	if (o->fd >= 0)
 		close_auto(&o->fd);

@@ -11,6 +11,7 @@
 #include "base/xalloc.h"
 #include "upgrade/site.h"
 
+#define FLAGS        (MS_NOSUID | MS_NODEV | MS_NOEXEC)
 #define BUSY_TRIES   50
 #define BUSY_WAIT_NS 100000000L
 
@@ -18,7 +19,7 @@ int place_open(
 	const char *device, const char *name, bool writable, struct place *out, struct err *e)
 {
 	autofree char *path = xasprintf(SITE_FOLDER "/%s", name);
-	unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC | (writable ? 0 : MS_RDONLY);
+	unsigned long flags = FLAGS | (writable ? 0 : MS_RDONLY);
 	int r = file_make_folder(path, 0700, e);
 
 	if (r < 0)
@@ -66,19 +67,31 @@ int place_close(struct place *p, struct err *e)
 	return r;
 }
 
-void place_fini(struct place *p)
+int place_make_writable(const struct place *p, struct err *e)
+{
+	if (mount(NULL, p->path, NULL, MS_REMOUNT | FLAGS, NULL) < 0)
+		return err_errno(e, "mounting '%s' writable", p->path);
+	return 0;
+}
+
+void place_unmount(const char *path)
 {
 	struct err e = {0};
 
+	if (unmount(path, &e) < 0) {
+		log_debug("%s", e.msg);
+		umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);
+	}
+}
+
+void place_fini(struct place *p)
+{
 	if (p->fd >= 0)
 		close_auto(&p->fd);
 	p->fd = -1;
 	if (!p->path)
 		return;
-	if (unmount(p->path, &e) < 0) {
-		log_debug("%s", e.msg);
-		umount2(p->path, MNT_DETACH | UMOUNT_NOFOLLOW);
-	}
+	place_unmount(p->path);
 	free(p->path);
 	p->path = NULL;
 }

@@ -22,6 +22,10 @@ int place_open(const char *device, const char *name, bool writable, struct place
 	struct err *e) MUST_CHECK;
 /* Everything is on disk when it returns.  Fine when nothing is mounted. */
 int place_close(struct place *p, struct err *e) MUST_CHECK;
+/* From now on it can be written to. */
+int place_make_writable(const struct place *p, struct err *e) MUST_CHECK;
+/* Any mount; whatever happens, it is gone. */
+void place_unmount(const char *path);
 /* On failure's way out: whatever happens, it is gone. */
 void place_fini(struct place *p);
 #define autoplace auto_with(place_fini) struct place

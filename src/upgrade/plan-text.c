@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/xalloc.h"
 #include "node/text.h"
+#include "upgrade/carry.h"
 #include "upgrade/packages-diff.h"
 #include "upgrade/upgrade.h"
 
@@ -19,7 +20,7 @@ void upgrade_plan_fini(struct upgrade_plan *u)
 		free(owned[i]);
 	package_changes_fini(&u->packages);
 	strv_fini(&u->lost_packages);
-	strv_fini(&u->dropped_plugins);
+	carry_plan_fini(&u->plugins);
 	merge_report_fini(&u->merge);
 	strv_fini(&u->problems);
 	*u = (struct upgrade_plan){0};
@@ -68,12 +69,29 @@ static void text_packages(struct strbuf *b, const struct upgrade_plan *u)
 	}
 }
 
+static const char *const carry_ids[] = {
+	[CARRY_OVER] = "carried",
+	[CARRY_IN_IMAGE] = "in-image",
+	[CARRY_DROPPED] = "dropped",
+	[CARRY_UNFIT] = "unfit",
+};
+
 static void text_plugins(struct strbuf *b, const struct upgrade_plan *u)
 {
-	for (size_t i = 0; i < u->dropped_plugins.count; i++) {
+	static const char *const words[] = {
+		[CARRY_OVER] = "is carried over",
+		[CARRY_IN_IMAGE] = "is part of the new image",
+		[CARRY_DROPPED] = "is left out",
+		[CARRY_UNFIT] = "does not fit: ",
+	};
+
+	for (size_t i = 0; i < u->plugins.count; i++) {
+		const struct carry_item *it = &u->plugins.items[i];
+
 		if (i == 0)
-			text_line(b, "Plugins that are removed from this node:");
-		text_line(b, "  %s", u->dropped_plugins.items[i]);
+			text_line(b, "Plugins that were added on this node:");
+		text_line(b, "  %s %s %s%s", it->name, it->version, words[it->action],
+			it->why ? it->why : "");
 	}
 }
 
@@ -148,6 +166,18 @@ static json_t *packages_json(const struct package_changes *c)
 	return array;
 }
 
+static json_t *plugins_json(const struct carry_plan *c)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < c->count; i++)
+		json_array_append_new(array,
+			json_pack("{s:o, s:o, s:s, s:o}", "name", json_text(c->items[i].name),
+				"version", json_text(c->items[i].version), "action",
+				carry_ids[c->items[i].action], "why", json_text(c->items[i].why)));
+	return array;
+}
+
 static json_t *image_json(const char *name, const char *version)
 {
 	return json_pack("{s:o, s:o}", "name", json_text(name), "version", json_text(version));
@@ -182,7 +212,7 @@ json_t *upgrade_plan_json(const struct upgrade_plan *u)
 	json_object_set_new(out, "var", room_json(u->var_needed_bytes, u->var_free_bytes));
 	json_object_set_new(out, "packages", packages_json(&u->packages));
 	json_object_set_new(out, "lost_packages", list_json(&u->lost_packages));
-	json_object_set_new(out, "dropped_plugins", list_json(&u->dropped_plugins));
+	json_object_set_new(out, "plugins", plugins_json(&u->plugins));
 	json_object_set_new(out, "changes", merge_report_json(&u->merge));
 	json_object_set_new(out, "problems", list_json(&u->problems));
 	return out;

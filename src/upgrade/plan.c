@@ -8,6 +8,7 @@
 #include "liveimg/memory.h"
 #include "upgrade/base-make.h"
 #include "upgrade/base-view.h"
+#include "upgrade/carry.h"
 #include "upgrade/merge.h"
 #include "upgrade/newest.h"
 #include "upgrade/old-layer.h"
@@ -60,7 +61,6 @@ static void name_all(struct upgrade_run *u)
 	plan->image_bytes = m->rootfs.size_bytes;
 	if (u->before.to)
 		plan->replaces = xstrdup(u->before.to);
-	strv_add_all(&plan->dropped_plugins, &u->spec->drop_plugins);
 }
 
 static int read_old(struct upgrade_run *u, uint8_t old_hash[SHA256_BYTES], struct err *e)
@@ -225,7 +225,8 @@ static int estimate(struct upgrade_run *u, struct err *e)
 		return r;
 	/* Without reading anything: as if all of the image had to be written. */
 	plan->write_bytes = plan->base_is_there ? 0 : plan->image_bytes;
-	u->layer_bytes = plan_pool(&u->site, &u->room, plan);
+	u->layer_bytes = plan_pool(&u->site, &u->room, plan) + carry_plan_bytes(&plan->plugins);
+	plan->pool_growth_bytes = plan->write_bytes + u->layer_bytes;
 	plan->seconds = plan_seconds(plan, 0);
 	u->tight = !plan->base_is_there && !u->room.failed &&
 		plan->pool_growth_bytes + plan->image_bytes / 10 > plan->pool_free_bytes;
@@ -293,6 +294,9 @@ int plan_make(struct upgrade_run *u, struct err *e)
 	if (r == 0)
 		r = look_for_base(u, &differs, e);
 	if (r == 0)
+		r = carry_plan_make(
+			&u->site, manifest_of(u), &u->spec->drop_plugins, &u->plan->plugins, e);
+	if (r == 0)
 		r = estimate(u, e);
 	return r < 0 ? r : judge(u, differs, e);
 }
@@ -307,6 +311,25 @@ int plan_fit(struct upgrade_run *u, struct err *e)
 	precheck_rooms(u->plan, &u->site, &problems);
 	for (size_t i = 0; i < problems.count; i++)
 		strv_add(&u->plan->problems, problems.items[i]);
+	return precheck_result(&problems, "upgrade", e);
+}
+
+int plan_plugins(struct upgrade_run *u, struct err *e)
+{
+	const struct strv *drop = &u->spec->drop_plugins;
+	autocarryplan checked = {0};
+	autostrv problems = {0};
+
+	if (u->plan->plugins.count == 0)
+		return 0;
+	int r = carry_plan_check(&u->site, image_tree(u->image.img), drop, &checked, e);
+	if (r < 0)
+		return r;
+	carry_plan_fini(&u->plan->plugins);
+	u->plan->plugins = checked;
+	checked = (struct carry_plan){0};
+	carry_plan_problems(&u->plan->plugins, drop, &problems);
+	strv_add_all(&u->plan->problems, &problems);
 	return precheck_result(&problems, "upgrade", e);
 }
 
@@ -326,6 +349,7 @@ static int compare_packages(
 	struct upgrade_run *u, struct base_view *old_base, struct old_layer *old, struct err *e)
 {
 	automanifest base = {0}, node = {0};
+	autostrv lost = {0};
 	int r = packages_read(image_tree(old_base->img), &base, e);
 
 	if (r == 0)
@@ -333,7 +357,10 @@ static int compare_packages(
 	if (r < 0)
 		return err_wrap(e, r, "the node's packages");
 	packages_compare(&base, manifest_of(u), &u->plan->packages);
-	packages_lost(&node, &base, manifest_of(u), &u->plan->lost_packages);
+	packages_lost(&node, &base, manifest_of(u), &lost);
+	for (size_t i = 0; i < lost.count; i++)
+		if (!carry_plan_has_package(&u->plan->plugins, lost.items[i]))
+			strv_add(&u->plan->lost_packages, lost.items[i]);
 	return 0;
 }
 

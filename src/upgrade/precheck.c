@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "base/xalloc.h"
+#include "upgrade/carry.h"
 
 #define VIRSH_SECONDS 30
 
@@ -142,21 +143,9 @@ void precheck_image(const struct precheck *c, struct strv *problems)
 	judge_failed(c, problems);
 }
 
-/* What one of them has changed would be half there in the new layer. */
 void precheck_plugins(const struct precheck *c, struct strv *problems)
 {
-	const struct strv *there = &c->spec->plugins, *drop = &c->spec->drop_plugins;
-
-	for (size_t i = 0; c->site->running && i < there->count; i++)
-		if (!strv_has(drop, there->items[i]))
-			problem(problems,
-				"plugin '%s' was added on this node and is not carried over: "
-				"--drop-plugin=%s removes it from the node",
-				there->items[i], there->items[i]);
-	for (size_t i = 0; i < drop->count; i++)
-		if (!c->site->running || !strv_has(there, drop->items[i]))
-			problem(problems, "there is no plugin '%s' that was added on this node",
-				drop->items[i]);
+	carry_plan_problems(&c->plan->plugins, &c->spec->drop_plugins, problems);
 }
 
 void precheck_node(const struct precheck *c, struct strv *problems)

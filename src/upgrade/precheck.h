@@ -24,7 +24,7 @@ struct precheck {
 void precheck_rooms(const struct upgrade_plan *u, const struct site *s, struct strv *problems);
 /* What is against the image, here and at any time. */
 void precheck_image(const struct precheck *c, struct strv *problems);
-/* Plugins that were added on the node, and would be lost.  A factory reset may lose them. */
+/* Plugins that were added on the node, and do not fit the image.  A factory reset may lose them. */
 void precheck_plugins(const struct precheck *c, struct strv *problems);
 /* What is against any upgrade by now, or one that needs so much room. */
 void precheck_node(const struct precheck *c, struct strv *problems);

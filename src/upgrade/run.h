@@ -30,6 +30,8 @@ struct upgrade_run {
 int plan_make(struct upgrade_run *u, struct err *e) MUST_CHECK;
 /* With the image: whether it has room after all, when that was in doubt.  -EPERM. */
 int plan_fit(struct upgrade_run *u, struct err *e) MUST_CHECK;
+/* With the image: whether the plugins of the node go into it.  -EPERM. */
+int plan_plugins(struct upgrade_run *u, struct err *e) MUST_CHECK;
 /* Read both images and merge for the report only. */
 int plan_measure(struct upgrade_run *u, struct err *e) MUST_CHECK;
 

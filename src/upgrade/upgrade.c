@@ -74,7 +74,8 @@ static int get_image(struct upgrade_run *u, struct err *e)
 		r = plan_fit(u, e);
 	if (r == -EPERM)
 		liveimg_drop_download(&u->image);
-	return r;
+	/* With another plugin out of the way the same image is good. */
+	return r == 0 ? plan_plugins(u, e) : r;
 }
 
 static int make_base(struct upgrade_run *u, struct journal *j, struct err *e)
@@ -115,6 +116,7 @@ static int make_layer(struct upgrade_run *u, struct journal *j, struct err *e)
 		.root_hash = u->image.manifest.verity.root_hash,
 		.title = title,
 		.image = &u->image,
+		.plugins = &plan->plugins,
 	};
 	autolayerbases bases = {0};
 	int r = step_begin(&u->site, j, STEP_LAYER, e);
@@ -162,20 +164,6 @@ static void tidy(struct upgrade_run *u)
 	liveimg_drop_download(&u->image);
 }
 
-/* The running layer is without them from here on, whatever comes of the upgrade. */
-static int drop_plugins(struct upgrade_run *u, struct err *e)
-{
-	const struct strv *names = &u->spec->drop_plugins;
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < names->count; i++) {
-		r = u->spec->drop_plugin(u->spec->drop_ctx, names->items[i], e);
-		if (r == 0)
-			log_warning("plugin '%s' was removed from this node", names->items[i]);
-	}
-	return r;
-}
-
 static int carry_out(struct upgrade_run *u, struct err *e)
 {
 	const struct upgrade_plan *plan = u->plan;
@@ -188,10 +176,9 @@ static int carry_out(struct upgrade_run *u, struct err *e)
 		.new_base = !plan->base_is_there,
 		.started = time(NULL),
 	};
+	strv_add_all(&j.dropped_plugins, &u->spec->drop_plugins);
 	int r = hooks_run(&event, e);
 
-	if (r == 0)
-		r = drop_plugins(u, e);
 	if (r == 0)
 		r = drop_staged(&u->site, plan->base_is_there ? plan->base : NULL, e);
 	if (r < 0)
@@ -275,7 +262,7 @@ static int check_staged(
 	return r < 0 ? r : precheck_result(&problems, "upgrade", e);
 }
 
-int upgrade_activate(bool allow_running_vms, struct merge_report *report, char **layer,
+int upgrade_activate(const struct activate_spec *spec, struct merge_report *report, char **layer,
 	struct progress *p, struct err *e)
 {
 	autosite s = {0};
@@ -291,7 +278,7 @@ int upgrade_activate(bool allow_running_vms, struct merge_report *report, char *
 	if (r == 0 || j.step != STEP_STAGED)
 		return err_set(e, ENOENT, "nothing is staged: 'nodectl upgrade --stage' does that");
 	struct commit c = {.site = &s, .journal = &j, .tries = settings.tries};
-	r = check_staged(&s, &j, allow_running_vms, e);
+	r = check_staged(&s, &j, spec->allow_running_vms, e);
 	if (r == 0)
 		r = history_read(s.boot_fd, &history, e);
 	if (r < 0)
@@ -301,7 +288,7 @@ int upgrade_activate(bool allow_running_vms, struct merge_report *report, char *
 	r = hooks_run(&event, e);
 	/* Of the node as it is by now. */
 	if (r == 0)
-		r = layer_again(&s, &j, report, p, e);
+		r = layer_again(&s, &j, &spec->drop_plugins, report, p, e);
 	if (r < 0)
 		return r;
 	r = commit_run(&c, e);

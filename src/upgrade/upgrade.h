@@ -17,10 +17,29 @@ struct upgrade_spec {
 	struct liveimg_from from; /* folder and signature are seen to */
 	bool plan_only, stage, yes;
 	bool allow_downgrade, allow_other_name, allow_incompatible, allow_running_vms, retry_failed;
-	/* Plugins that were added on the running node, and those of them that may go. */
-	struct strv plugins, drop_plugins;
-	int (*drop_plugin)(void *ctx, const char *name, struct err *e);
-	void *drop_ctx;
+	struct strv
+		drop_plugins; /* names of plugins that were added on the node, and stay behind */
+};
+
+enum carry_action {
+	CARRY_OVER,
+	CARRY_IN_IMAGE, /* the new image has one of this name */
+	CARRY_DROPPED,
+	CARRY_UNFIT, /* does not go into the new image */
+};
+
+/* A plugin that was added on this node. */
+struct carry_item {
+	enum carry_action action;
+	char *name, *version;
+	char *why;            /* CARRY_UNFIT: what is wrong; or NULL */
+	uint64_t bytes;       /* that it may take in the new layer */
+	struct strv packages; /* names of those that came with it */
+};
+
+struct carry_plan {
+	struct carry_item *items; /* in the order in which they were added */
+	size_t count;
 };
 
 /* Of a package; NULL: not there. */
@@ -51,7 +70,7 @@ struct upgrade_plan {
 	uint64_t seconds;                          /* on a slow machine; 0: not known */
 	struct package_changes packages;           /* from image to image */
 	struct strv lost_packages;                 /* added on this node, not in the new image */
-	struct strv dropped_plugins;               /* added on this node; they go */
+	struct carry_plan plugins;                 /* that were added on this node */
 	struct merge_report merge;
 	struct strv
 		problems; /* why it was refused; otherwise what would be in the way of its boot */
@@ -71,11 +90,16 @@ char *upgrade_plan_text(const struct upgrade_plan *u) MUST_CHECK;
 /* The caller owns the reference. */
 json_t *upgrade_plan_json(const struct upgrade_plan *u) MUST_CHECK;
 
+struct activate_spec {
+	bool allow_running_vms;
+	struct strv drop_plugins; /* more of them than when it was staged */
+};
+
 /*
  * Merge once more what was staged, into the same layer, and commit it.  *layer: which, the caller's to
- * free.  -ENOENT: nothing is staged.
+ * free.  -ENOENT: nothing is staged.  -EPERM: a plugin that was added since does not fit.
  */
-int upgrade_activate(bool allow_running_vms, struct merge_report *report, char **layer,
+int upgrade_activate(const struct activate_spec *spec, struct merge_report *report, char **layer,
 	struct progress *p, struct err *e) MUST_CHECK;
 
 struct rollback_spec {

@@ -25,7 +25,7 @@ ALLOWED = {
     "plugin": MIDDLE | {"image"},
     "hotadd": MIDDLE | {"image", "plugin"},
     "liveimg": MIDDLE | {"image", "storage"},
-    "upgrade": MIDDLE | {"image", "storage", "boot", "node", "liveimg"},
+    "upgrade": MIDDLE | {"image", "storage", "boot", "node", "liveimg", "plugin", "hotadd"},
     "install": MIDDLE | {"image", "storage", "boot", "liveimg", "upgrade"},
     "vm": MIDDLE | {"image", "media"},
     "certify": MIDDLE | {"image", "media", "vm", "plugin"},

@@ -172,9 +172,14 @@ for path in var/log/one.log tmp/rubbish; do
 done
 grep -q '^agent:' "$root/etc/passwd" || fail "no user"
 grep -qx 'Package: one' "$db/status" || fail "not in the database"
+cmp one-1.0.plugin "$root/usr/lib/bedplate/plugins/one.plugin" || fail "the plugin is not kept for an upgrade"
 expect 0 node list
 same "$work/out" "one 1.0 node D"
 [ "$(node list --json | jq -r '.plugins[0] | .origin + " " + .manifest.name')" = "node one" ] || fail "list"
+expect 0 "$nodectl" info --root="$root"
+sed -n 2p "$work/out" >line
+same line "Added:     plugin one 1.0"
+[ "$("$nodectl" info --root="$root" --json | jq -c .added_plugins)" = '[{"name":"one","version":"1.0"}]' ] || fail "info"
 expect 0 node info one
 grep -qx 'Origin:       *node' "$work/out" || fail "$(cat "$work/out")"
 expect 0 node verify

@@ -307,23 +307,30 @@ static void rooms_are_judged_with_numbers(void **state)
 	check_end(&c);
 }
 
-static void plugins_of_the_node_are_in_the_way(void **state)
+static void a_plugin_that_does_not_fit_is_in_the_way(void **state)
 {
+	char one[] = "fits", two[] = "there", three[] = "tools", version[] = "1";
+	char why[] = "it is too old";
+	struct carry_item items[] = {
+		{.action = CARRY_OVER, .name = one, .version = version},
+		{.action = CARRY_IN_IMAGE, .name = two, .version = version},
+		{.action = CARRY_UNFIT, .name = three, .version = version, .why = why},
+	};
 	struct check_scene c;
 
 	(void)state;
 	check_begin(&c);
-	c.site.running = true;
-	strv_add(&c.spec.plugins, "tools");
+	c.plan.plugins = (struct carry_plan){.items = items, .count = ARRAY_LEN(items)};
 	assert_problem(&c,
-		"plugin 'tools' was added on this node and is not carried over: "
-		"--drop-plugin=tools removes it");
+		"plugin 'tools' of this node does not fit the new image: it is too old: "
+		"--drop-plugin=tools leaves it out");
+	items[2].action = CARRY_DROPPED;
 	strv_add(&c.spec.drop_plugins, "tools");
 	assert_fine(&c);
 	strv_add(&c.spec.drop_plugins, "other");
 	assert_problem(&c, "there is no plugin 'other' that was added on this node");
-	strv_fini(&c.spec.plugins);
 	strv_fini(&c.spec.drop_plugins);
+	c.plan.plugins = (struct carry_plan){0};
 	check_end(&c);
 }
 
@@ -765,7 +772,7 @@ int main(void)
 		cmocka_unit_test(versions_and_names_are_judged),
 		cmocka_unit_test(the_image_says_what_it_can_replace),
 		cmocka_unit_test(rooms_are_judged_with_numbers),
-		cmocka_unit_test(plugins_of_the_node_are_in_the_way),
+		cmocka_unit_test(a_plugin_that_does_not_fit_is_in_the_way),
 		cmocka_unit_test(all_problems_are_told_at_once),
 		cmocka_unit_test(reasons_are_a_part_of_the_error),
 		cmocka_unit_test(machines_are_those_that_run),

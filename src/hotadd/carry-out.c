@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/file.h"
+#include "base/xalloc.h"
+#include "hotadd/carry.h"
+#include "hotadd/copy.h"
+#include "hotadd/records.h"
+#include "hotadd/shared-text.h"
+#include "plugin/policy.h"
+
+#define TEXT_MAX_BYTES (64 * MIB)
+
+/* The upper half that is worked on, and one of its plugins. */
+struct taking {
+	int root_fd;
+	struct added_plugin *p;
+	struct files *now; /* what there is of its files */
+};
+
+static int put_back(const struct taking *t, const struct undo_item *item,
+	const struct copy_place *at, struct err *e)
+{
+	const struct copy_place from = {.fd = t->p->kept_fd, .name = item->copy};
+
+	if (unlinkat(at->fd, at->name, 0) < 0 && errno != ENOENT)
+		return err_errno(e, "removing");
+	return item->copy ? copy_object(&from, at, e) : 0;
+}
+
+/* Rules of the firewall: lines of others stay. */
+static int take_out_lines(const struct taking *t, const struct undo_item *item,
+	const struct copy_place *at, struct err *e)
+{
+	autofree char *now = NULL, *before = NULL, *after = NULL;
+	int r = file_read_in_root(t->p->kept_fd, item->copy, TEXT_MAX_BYTES, &before, e);
+
+	if (r == 0)
+		r = file_read_in_root(t->p->kept_fd, item->after, TEXT_MAX_BYTES, &after, e);
+	if (r == 0)
+		r = file_read_in_root(t->root_fd, item->path, TEXT_MAX_BYTES, &now, e);
+	if (r < 0)
+		return r;
+	if (str_eq(now, after) || str_eq(now, before))
+		return put_back(t, item, at, e);
+	autofree char *text = shared_text_without(now, before, after);
+	autofd int fd = openat(at->fd, at->name, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return err_errno(e, "opening");
+	return io_write(fd, text, strlen(text), e);
+}
+
+static bool is_whiteout(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) && st->st_rdev == 0;
+}
+
+/* As the plugin has left it, also when that was to take it away. */
+static bool is_as_recorded(const struct taking *t, const char *path, const struct stat *st)
+{
+	const struct files_entry *was = files_find(t->p->record->files, path);
+	const struct files_entry *is = files_find(t->now, path);
+
+	if (is_whiteout(st))
+		return strv_has(&t->p->record->removed, path);
+	return was && is && !hotadd_difference(was, is);
+}
+
+static int take_out_there(const struct taking *t, const struct undo_item *item,
+	const struct copy_place *at, const struct stat *st, struct err *e)
+{
+	if (S_ISDIR(st->st_mode)) {
+		/* Fine when there is something in it that is not the plugin's. */
+		if (!item->copy)
+			unlinkat(at->fd, at->name, AT_REMOVEDIR);
+		return 0;
+	}
+	if (item->after && S_ISREG(st->st_mode))
+		return take_out_lines(t, item, at, e);
+	if (is_as_recorded(t, item->path, st))
+		return put_back(t, item, at, e);
+	if (files_find(t->p->record->files, item->path) && !is_whiteout(st))
+		strv_add(&t->p->changed, item->path);
+	return 0;
+}
+
+/* An administrator has removed it; what belongs to the vendor comes again. */
+static void note_gone(const struct taking *t, const struct undo_item *item)
+{
+	const struct files_entry *was = files_find(t->p->record->files, item->path);
+
+	if (!item->copy && was && !S_ISDIR(was->mode) && str_starts(item->path, "etc/"))
+		strv_add(&t->p->gone, item->path);
+}
+
+static int take_out_item(const struct taking *t, const struct undo_item *item, struct err *e)
+{
+	const char *path = item->path;
+	struct copy_place at;
+	struct stat st;
+
+	/* /var is a volume of its own, and not the layer's. */
+	if (!*path || plugin_path_is_common(path) || plugin_path_is_of_accounts(path) ||
+		str_starts(path, "var/"))
+		return 0;
+	int r = copy_place_open(t->root_fd, path, &at, NULL);
+	if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP) {
+		note_gone(t, item);
+		return 0;
+	}
+	if (r < 0)
+		return err_set(e, -r, "'/%s' cannot be reached", path);
+	if (fstatat(at.fd, at.name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		r = take_out_there(t, item, &at, &st, e);
+	else if (errno == ENOENT)
+		note_gone(t, item);
+	else
+		r = err_errno(e, "looking");
+	close(at.fd);
+	return r < 0 ? err_wrap(e, r, "'/%s'", path) : 0;
+}
+
+static int take_out(int root_fd, struct added_plugin *p, struct err *e)
+{
+	autoptr(files) now = NULL;
+	int r = hotadd_files_now(root_fd, p->record, &now, e);
+	const struct taking t = {.root_fd = root_fd, .p = p, .now = now};
+
+	/* What is in a folder first. */
+	for (size_t i = p->kept.count; r == 0 && i-- > 0;)
+		r = take_out_item(&t, &p->kept.items[i], e);
+	return r < 0 ? err_wrap(e, r, "plugin '%s'", p->record->manifest.name) : 0;
+}
+
+int added_plugins_take_out(struct added_plugins *a, struct err *e)
+{
+	int r = 0;
+
+	for (size_t i = a->count; r == 0 && i-- > 0;)
+		r = take_out(a->root_fd, &a->items[i], e);
+	return r;
+}
