@@ -37,8 +37,10 @@ static int open_file(int root_fd, const char *name, int *fd, struct err *e)
 	autofree char *path = hotadd_file_path(name);
 	struct err own = {0};
 
-	*fd = file_open_beneath(root_fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, &own);
-	return *fd < 0 && *fd != -ENOENT ? err_set(e, own.code, "%s", own.msg) : 0;
+	int r = file_open_beneath(root_fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, &own);
+
+	*fd = r < 0 ? -1 : r;
+	return r < 0 && r != -ENOENT ? err_set(e, own.code, "%s", own.msg) : 0;
 }
 
 static int add_one(struct added_plugins *a, const struct plugin_record *record, struct err *e)

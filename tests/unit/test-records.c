@@ -115,6 +115,31 @@ static void each_step_has_its_word(void **state)
 	"{\"schema\":1,\"operation\":" operation ",\"step\":" step                                 \
 	",\"from\":\"n-1+1\",\"to\":" to ",\"base\":" base "," rest "}"
 
+static void a_journal_knows_what_was_left_out(void **state)
+{
+	struct journal want = {.operation = OPERATION_UPGRADE, .step = STEP_STAGED};
+	char layer[] = "n-1+1", base[] = "n-1";
+	autojournal j = {0};
+	struct err e = {0};
+
+	(void)state;
+	want.from = want.to = layer;
+	want.base = base;
+	strv_add(&want.dropped_plugins, "tools");
+	strv_add(&want.dropped_plugins, "old");
+	autofree char *text = journal_format(&want);
+	assert_ok(journal_parse(text, strlen(text), &j, &e), e);
+	assert_int_equal(j.dropped_plugins.count, 2);
+	assert_string_equal(j.dropped_plugins.items[1], "old");
+	strv_fini(&want.dropped_plugins);
+	autojournal none = {0};
+	char *list = strstr(text, "[");
+	assert_non_null(list);
+	*list = '{';
+	*strstr(list, "]") = '}';
+	assert_int_equal(journal_parse(text, strlen(text), &none, &e), -EBADMSG);
+}
+
 static void damaged_journals_are_none(void **state)
 {
 	static const char right[] = JOURNAL("\"upgrade\"", "\"boot\"", "\"n-2+1\"", "\"n-2\"",
@@ -561,6 +586,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_FOLDER(journal_is_read_as_it_was_written),
+		IN_FOLDER(a_journal_knows_what_was_left_out),
 		IN_FOLDER(each_step_has_its_word),
 		IN_FOLDER(damaged_journals_are_none),
 		IN_FOLDER(a_new_node_begins_without_records),

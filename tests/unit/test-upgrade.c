@@ -669,6 +669,14 @@ static void a_plan_is_shown(void **state)
 	set(&plan.new_version, "2");
 	set(&plan.origin, "the \033 medium");
 	strv_add(&plan.problems, "a machine runs");
+	plan.plugins.items = xcalloc(2, sizeof(*plan.plugins.items));
+	plan.plugins.count = 2;
+	plan.plugins.items[0] = (struct carry_item){
+		.action = CARRY_OVER, .name = xstrdup("tools"), .version = xstrdup("1.0")};
+	plan.plugins.items[1] = (struct carry_item){.action = CARRY_UNFIT,
+		.name = xstrdup("old"),
+		.version = xstrdup("2.0"),
+		.why = xstrdup("it is old")};
 	autofree char *text = upgrade_plan_text(&plan);
 	assert_non_null(strstr(text, "Upgrade: ? ? (n-1+1) -> n 2 (n-2+1)\n"));
 	assert_non_null(strstr(text, "at most 3.0 MiB of 64.0 MiB to write\n"));
@@ -676,7 +684,13 @@ static void a_plan_is_shown(void **state)
 	assert_non_null(strstr(text, "Time: up to about 1 min\n"));
 	assert_non_null(strstr(text, "In the way of booting it:\n  a machine runs\n"));
 	assert_null(strchr(text, '\033'));
+	assert_non_null(strstr(text,
+		"Plugins that were added on this node:\n  tools 1.0 is carried over\n"
+		"  old 2.0 does not fit: it is old\n"));
 	json_t *json = upgrade_plan_json(&plan);
+	const json_t *plugin = json_array_get(json_object_get(json, "plugins"), 1);
+	assert_string_equal(json_string_value(json_object_get(plugin, "action")), "unfit");
+	assert_string_equal(json_string_value(json_object_get(plugin, "why")), "it is old");
 	assert_int_equal(json_integer_value(json_object_get(json, "write_bytes")), 3 * MIB);
 	assert_true(json_is_null(json_object_get(json, "signer")));
 	assert_true(json_is_array(json_object_get(json, "problems")));
