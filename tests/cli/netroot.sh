@@ -388,7 +388,10 @@ try() {
 try size=4M "$1"
 # Room for the folders, kernel and initramfs, but not for the image.
 try size=90M,nr_inodes=13 "$1"
-mount -t tmpfs tmpfs /usr/share
+# Those of Debian would come first.
+for folder in /usr/lib/PXELINUX /usr/lib/syslinux /usr/share; do
+	[ ! -d $folder ] || mount -t tmpfs tmpfs $folder
+done
 mkdir /usr/share/syslinux
 echo pxe >/usr/share/syslinux/pxelinux.0
 echo ld >/usr/share/syslinux/ldlinux.c32
