@@ -138,7 +138,9 @@ static int run(
 		print_plan(&plan);
 		return 0;
 	}
-	return serve_run(&plan, &spec, say_ready, e);
+	r = serve_run(&plan, &spec, say_ready, e);
+	/* Being told to end is how it ends well. */
+	return r == -EINTR ? 0 : r;
 }
 
 const struct cli_command cmd_netroot_serve = {

@@ -232,6 +232,7 @@ static uint32_t find_number(const char *at, size_t len, uint16_t type, size_t by
 /* The kernel has one group in this family: broken connections. */
 static int open_netlink(struct root *r)
 {
+	const struct sockaddr_nl any = {.nl_family = AF_NETLINK};
 	char in[4096];
 	struct message m;
 	size_t groups_len = 0, group_len = 0;
@@ -251,6 +252,9 @@ static int open_netlink(struct root *r)
 	const char *groups = find_attr(attrs, len, CTRL_ATTR_MCAST_GROUPS, &groups_len);
 	const char *group = groups ? find_attr(groups, groups_len, 1, &group_len) : NULL;
 	uint32_t id = group ? find_number(group, group_len, CTRL_ATTR_MCAST_GRP_ID, 4) : 0;
+	/* A socket without an address gets nothing that the kernel sends without one. */
+	if (bind(r->event_fd, (const struct sockaddr *)&any, sizeof(any)) < 0)
+		return because(r, "netlink: %m");
 	if (setsockopt(r->event_fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &id, sizeof(id)) < 0)
 		return because(r, "netlink: %m");
 	return 0;

@@ -124,7 +124,9 @@ if which nbdkit nbdinfo pgrep >/dev/null; then
 	start_serving
 	nbd=$(child)
 	kill $server
-	wait $server || :
+	status=0
+	wait $server || status=$?
+	[ $status -eq 0 ] || fail "status $status: $(cat said)"
 	! kill -0 "$nbd" 2>gone || fail "nbdkit has outlived it"
 	[ -z "$(find . -name 'bedplate-netroot*')" ] || fail "something is left"
 fi
