@@ -45,9 +45,7 @@ static void add_line(struct strbuf *b, const char *device, const char *mount, co
 static void add_part(struct strbuf *b, const struct layout_part *p, const char *uuid)
 {
 	bool efi = p->role == LAYOUT_EFI, swap = p->role == LAYOUT_SWAP;
-	const char *options = p->fsoptions ? p->fsoptions
-		: efi                      ? "umask=0077,shortname=winnt"
-					   : "defaults";
+	const char *options = p->fsoptions ? p->fsoptions : "defaults";
 
 	if (!uuid || !(swap || (p->mount && p->mount[0] == '/')))
 		return;

@@ -132,7 +132,7 @@ static void keep_part(struct plan *p, const struct inv_disk *d, const struct inv
 		.label = copy(part->partlabel),
 		.mount = copy(want->mount),
 		.fstype = copy(want->fstype),
-		.fsoptions = want->fstype ? plan_fsoptions(want->fsoptions, false) : NULL};
+		.fsoptions = plan_part_fsoptions(want)};
 }
 
 /* The group's tags name what firmware and GRUB need; swap and data are known by their labels. */

@@ -122,6 +122,8 @@ int plan_check_parts(const struct plan *p, struct err *e) MUST_CHECK;
 char *plan_label(const struct want_part *want) MUST_CHECK;
 /* For fstab.  The caller frees it. */
 char *plan_fsoptions(const char *given, bool discard) MUST_CHECK;
+/* The same of a partition; NULL without a file system.  The caller frees it. */
+char *plan_part_fsoptions(const struct want_part *want) MUST_CHECK;
 
 int plan_volumes(struct plan *p, struct err *e) MUST_CHECK;
 /* autopart: the smallest group that its volumes fit in. */

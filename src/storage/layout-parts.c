@@ -277,6 +277,16 @@ char *plan_fsoptions(const char *given, bool discard)
 	return xasprintf("%s,discard", given && *given ? given : "defaults");
 }
 
+char *plan_part_fsoptions(const struct want_part *want)
+{
+	if (!want->fstype)
+		return NULL;
+	/* It has no owners: nobody but root looks at what starts the node. */
+	if (want->role == LAYOUT_EFI && !want->fsoptions)
+		return xstrdup("umask=0077,shortname=winnt");
+	return plan_fsoptions(want->fsoptions, false);
+}
+
 static int add_part(struct plan *p, const struct slot *s, uint64_t start, struct err *e)
 {
 	struct layout *l = p->out;
@@ -300,7 +310,7 @@ static int add_part(struct plan *p, const struct slot *s, uint64_t start, struct
 		.label = plan_label(want),
 		.mount = want->mount ? xstrdup(want->mount) : NULL,
 		.fstype = want->fstype ? xstrdup(want->fstype) : NULL,
-		.fsoptions = want->fstype ? plan_fsoptions(want->fsoptions, false) : NULL,
+		.fsoptions = plan_part_fsoptions(want),
 	};
 	return 0;
 }

@@ -161,6 +161,7 @@ static void test_auto(UNUSED void **state)
 	assert_int_equal(l.base_bytes, 700 * MIB);
 	assert_string_equal(l.parts[1].label, "bedplate-efi");
 	assert_string_equal(l.parts[1].fstype, "vfat");
+	assert_string_equal(l.parts[1].fsoptions, "umask=0077,shortname=winnt");
 	assert_string_equal(l.parts[2].fsoptions, "defaults");
 	assert_string_equal(l.parts[3].label, "bedplate-lvm");
 	assert_null(l.parts[3].mount);
