@@ -71,7 +71,11 @@ boot() {
 	rm -f /run/bedplate/trial-deadline
 	echo "bedplate.layer=$1 bedplate.roothash=$hash bedplate.trial=$1" >/run/cmdline
 	mountpoint -q /proc/cmdline || mount --bind /run/cmdline /proc/cmdline
-	"$nodectl" boot-early -v
+	"$nodectl" boot-early -v >/run/early 2>&1 || {
+		cat /run/early
+		exit 1
+	}
+	cat /run/early
 	! mountpoint -q /boot || exit 1
 	mount /dev/ubdb1 /boot
 }
@@ -108,8 +112,9 @@ grep -x -e '--no-block reboot' /run/asked
 env_is 'default=n-1+1 trial=n-2+1 tries=0'
 [ "$(cat /run/bedplate/trial-deadline)" = $((deadline + 300)) ]
 
-# The layer before: it is known, once.
+# The layer before: it is known, once, and the journal says so.
 boot n-1+1
+grep "warning: the trial of layer 'n-2+1' came to nothing: lab: no network" /run/early
 env_is 'default=n-1+1'
 [ ! -e /boot/bedplate/journal.json ]
 [ "$(grep -c '"result": *"failed"' /boot/bedplate/history.jsonl)" -eq 1 ]

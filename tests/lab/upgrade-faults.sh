@@ -122,11 +122,23 @@ mount -o ro /dev/mapper/source /run/source
 source_is error
 refused 'lab-2.squashfs.img.*Input/output error' upgrade /run/source --allow-unsigned --yes
 source_is "linear /dev/ubdb $at"
+modprobe dm-flakey
 started upgrade /run/source --allow-unsigned --yes
 stopped_at base
-source_is error
+source_is "flakey /dev/ubdb $at 0 3600"
 goes_on
 ended 'Input/output error'
+unchanged
+source_is "linear /dev/ubdb $at"
+# It reads, and what it reads is not what its digest was of.
+dd if=/dev/ubdb of=/run/block bs=512 skip=$at count=8 status=none
+tr '\000-\377' '\001-\377\000' </run/block >/run/other
+other=$(losetup -f --show /run/other)
+started upgrade /run/source --allow-unsigned --yes
+stopped_at base
+source_is "linear $other 0"
+goes_on
+ended "new base 'lab-2'"
 unchanged
 source_is "linear /dev/ubdb $at"
 
@@ -245,6 +257,21 @@ ok recover
 except='s/ twi-a-tzM- / twi-a-tz-- /'
 unchanged
 pool_agrees bedplate pool00
+END
+
+# A pool that takes no more writes keeps nobody from going back.
+in_guest --disk="$work/disk" --memory=512 <<'END'
+. "$LAB_WORK/faults-lib"
+ok upgrade "$two" --allow-unsigned --yes
+ok rollback
+found_good lab-2+1
+python3 "$LAB_WORK/thins.py" create_thin 1000 4000 2>/run/full && exit 1
+pool_state | grep ' ro '
+ok rollback --to=lab-2+1
+grep 'warning: no way back to /var as it is now: ' /run/err
+env_is default=lab-2+1
+ok rollback
+env_is default=lab-1+1
 END
 
 cp --sparse=always "$work/pristine" "$work/disk"
@@ -422,6 +449,45 @@ ok upgrade "$two" --allow-unsigned --yes
 env_is default=lab-1+1 trial=lab-2+1 tries=3
 as_new
 rm /var/full
+
+# The running system stays as it is, and the new layer is as large as this one has become.
+live() {
+	find /etc /var -xdev -path /var/lib/bedplate -prune -o \
+		-printf '%p %y %m %U %G %s %T@ %l\n' | sort
+	findmnt -rn -o TARGET,SOURCE,OPTIONS,PROPAGATION
+}
+size_of() {
+	lvm lvs --noheadings -o lv_size --units=b "bedplate/$1"
+}
+before=$(size_of lab-1+1)
+lvm lvextend -q -L +32m bedplate/lab-1+1
+[ "$(size_of lab-1+1)" != "$before" ]
+live >/run/live-before
+ok upgrade "$two" --allow-unsigned --yes
+live | diff /run/live-before -
+[ "$(size_of lab-2+1)" = "$(size_of lab-1+1)" ]
+as_new
+
+# An image of another name is one like any other: listed, gone back from, removed.
+mkdir "$LAB_WORK/other"
+ln "$two" "$LAB_WORK/other/image.img"
+jq '.name = "my-other.one"' "$LAB_WORK/two/lab-2.manifest.json" >"$LAB_WORK/other/manifest.json"
+other=my-other.one-2+1
+fingerprint >/run/before
+ok upgrade "$LAB_WORK/other/image.img" --allow-unsigned --allow-other-name --yes
+env_is default=lab-1+1 trial=$other tries=3
+mkdir -p /usr/lib/bedplate
+echo '{"name": "lab", "version": "1", "arch": "amd64", "source_date": 0}' >/usr/lib/bedplate/image.json
+ok layers
+grep -e "$other" /run/out
+grep -e 'lab-1+1.*current' /run/out
+rm /usr/lib/bedplate/image.json
+ok rollback
+ok recover
+grep 'nothing to do' /run/out
+ok gc --keep=1
+lvm lvremove -q -y bedplate/var.lab-1+1
+unchanged
 
 # Virtual machines: the restart would end them, so what boots next stays; a staged layer ends nothing.
 mkdir -p /run/fake
