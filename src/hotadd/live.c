@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hotadd/live.h"
 
+#include <errno.h>
+
 #include "base/cmd.h"
 #include "base/interrupt.h"
 #include "base/log.h"
+#include "hotadd/lines.h"
 
 #define TIMEOUT_SECONDS 120
-#define RULES           "etc/nftables.conf"
 
 void live_fini(struct live *l)
 {
@@ -25,7 +27,7 @@ void live_look(const struct changes *c, struct live *l)
 		const char *path = c->items[i].en->path;
 
 		l->units |= is_of_units(path);
-		l->rules |= str_eq(path, RULES);
+		l->rules |= str_eq(path, LINES_RULES);
 		if (str_starts(path, "usr/lib/tmpfiles.d/") && str_ends(path, ".conf") &&
 			c->items[i].kind != CHANGE_REMOVED)
 			strv_add(&l->temporary, tree_entry_name(c->items[i].en));
@@ -38,11 +40,13 @@ static int run(struct cmd *c, struct err *e)
 	return cmd_run(c, e);
 }
 
-static int systemctl(const char *verb, const struct strv *units, struct err *e)
+static int systemctl(const char *verb, const struct strv *units, bool no_block, struct err *e)
 {
 	autocmd c = {0};
 
 	cmd_add(&c, "systemctl", "--quiet", verb, NULL);
+	if (no_block)
+		cmd_add(&c, "--no-block", NULL);
 	if (units) {
 		cmd_add(&c, "--", NULL);
 		strv_add_all(&c.argv, units);
@@ -54,8 +58,33 @@ static int load_rules(struct err *e)
 {
 	autocmd c = {0};
 
-	cmd_add(&c, "nft", "--file", "/" RULES, NULL);
+	cmd_add(&c, "nft", "--file", "/" LINES_RULES, NULL);
 	return run(&c, e);
+}
+
+int live_check(const struct live *l, struct err *e)
+{
+	autocmd c = {0};
+
+	if (!l->on || !l->rules || !cmd_exists("nft"))
+		return 0;
+	cmd_add(&c, "nft", "--check", "--file", "/" LINES_RULES, NULL);
+	return run(&c, e);
+}
+
+int live_is_active(const struct live *l, const char *service, struct err *e)
+{
+	autocmd c = {.timeout_seconds = TIMEOUT_SECONDS};
+	struct err own = {0};
+
+	if (!l->on)
+		return 0;
+	cmd_add(&c, "systemctl", "--quiet", "is-active", "--", service, NULL);
+	int r = cmd_run(&c, &own);
+	if (r == 0)
+		return 1;
+	/* Any status means that it does not run, as one of a unit that is not there yet. */
+	return r == -EPROTO ? 0 : err_set(e, -r, "%s", own.msg);
 }
 
 static int make_temporary(const struct live *l, struct err *e)
@@ -79,15 +108,16 @@ int live_start(const struct live *l, const struct strv *services, struct strv *n
 		return 0;
 	}
 	if (l->units)
-		r = systemctl("daemon-reload", NULL, e);
+		r = systemctl("daemon-reload", NULL, false, e);
 	if (r == 0)
 		r = make_temporary(l, e);
 	if (r == 0 && l->rules && !cmd_exists("nft"))
-		strv_add(notes, "there is no nft here: the rules in /" RULES " are not in force");
+		strv_add(notes,
+			"there is no nft here: the rules in /" LINES_RULES " are not in force");
 	else if (r == 0 && l->rules)
 		r = load_rules(e);
 	if (r == 0 && services->count > 0)
-		r = systemctl("start", services, e);
+		r = systemctl("start", services, l->boots, e);
 	return r;
 }
 
@@ -98,7 +128,7 @@ void live_stop(const struct live *l, const struct strv *services)
 	if (!l->on || services->count == 0)
 		return;
 	interrupt_defer();
-	if (systemctl("stop", services, &e) < 0)
+	if (systemctl("stop", services, false, &e) < 0)
 		log_warning("%s", e.msg);
 	interrupt_resume();
 }
@@ -110,7 +140,7 @@ void live_reload(const struct live *l)
 	if (!l->on)
 		return;
 	interrupt_defer();
-	if (l->units && systemctl("daemon-reload", NULL, &e) < 0)
+	if (l->units && systemctl("daemon-reload", NULL, false, &e) < 0)
 		log_warning("%s", e.msg);
 	if (l->rules && cmd_exists("nft") && load_rules(&e) < 0)
 		log_warning("%s", e.msg);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdio.h>
 
+#include "base/log.h"
 #include "nodectl/commands.h"
+#include "nodectl/plugin-site.h"
 #include "nodectl/restart.h"
 #include "upgrade/upgrade.h"
 
@@ -28,6 +31,19 @@ static const char *trial_text(bool trial)
 	return trial ? ", on trial, as it was never found good" : "";
 }
 
+/* Whoever goes back may have to because of that: only what is in progress is in the way. */
+static int take_back_plugins(struct err *e)
+{
+	struct err own = {0};
+	int r = plugin_site_mend(&own);
+
+	if (r == -EBUSY)
+		return err_set(e, EBUSY, "%s", own.msg);
+	if (r < 0)
+		log_warning("%s", own.msg);
+	return 0;
+}
+
 static int run(
 	const void *parsed, UNUSED char *const args[], UNUSED struct progress *p, struct err *e)
 {
@@ -41,6 +57,9 @@ static int run(
 	bool trial = false;
 	int r = o->reboot && !o->allow_running_vms ? upgrade_check_restart(e) : 0;
 
+	/* Of this layer's notes, which the other one does not have: /var is that of both. */
+	if (r == 0 && !o->dry_run)
+		r = take_back_plugins(e);
 	if (r == 0)
 		r = rollback_run(&spec, &layer, &trial, e);
 	if (o->json)

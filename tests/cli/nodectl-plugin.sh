@@ -47,7 +47,7 @@ ln -s ../../usr/lib/bedplate/dpkg "$root/var/lib/dpkg"
 printf 'Package: base\nStatus: install ok installed\nMaintainer: x <x@x>\nArchitecture: all\nVersion: 1\nDescription: x\n\n' \
 	>"$db/status"
 echo /. >"$db/info/base.list"
-touch "$db/available"
+touch "$db/available" "$db/lock" "$db/lock-frontend" "$root/etc/.pwd.lock"
 printf 'root:x:0:0::/root:/bin/sh\n' >"$root/etc/passwd"
 echo original >"$root/etc/original"
 mkdir "$root/etc/there"
@@ -224,6 +224,45 @@ expect 0 node list
 [ ! -s "$work/out" ] || fail "$(cat "$work/out")"
 
 
+# Types that changed, what was made again, and what others have in the plugin's folders.
+mkdir "$root/etc/was-folder"
+echo in >"$root/etc/was-folder/in"
+echo flat >"$root/etc/was-file"
+ln -s one "$root/etc/was-link"
+plugin types '"/etc/was-folder", "/etc/was-folder/", "/etc/was-file", "/etc/was-file/", "/etc/was-link", "/etc/original",
+	"/usr/share/types/", "/var/log/types/"' ', "state": ["/var/lib/types/"]' <<'END'
+%post
+rm -r /etc/was-folder /etc/was-file /etc/original
+ln -sf two /etc/was-link
+echo file >/etc/was-folder
+mkdir -p /etc/was-file /usr/share/types /var/lib/types /var/log/types
+echo in >/etc/was-file/in
+echo own >/usr/share/types/own
+%end
+END
+expect 0 node add -q types-1.0.plugin --allow-unsigned
+echo again >"$root/etc/original"
+mkdir "$root/usr/share/types/deep"
+echo other >"$root/usr/share/types/deep/other"
+echo made >"$root/usr/share/types/made"
+echo state >"$root/var/lib/types/state"
+echo log >"$root/var/log/types/log"
+printf '/.\n/usr\n/usr/share/types/deep/other\n' >"$db/info/base.list"
+expect 0 node remove -q types
+grep -q "'/etc/original' was removed by the plugin and made again since, and stays" "$work/out" ||
+	fail "$(cat "$work/out")"
+same "$root/etc/was-folder/in" in
+same "$root/etc/was-file" flat
+[ "$(readlink "$root/etc/was-link")" = one ] || fail "a link leads elsewhere"
+same "$root/etc/original" again
+same "$root/usr/share/types/deep/other" other
+for path in usr/share/types/own usr/share/types/made var/lib/types var/log/types; do
+	[ ! -e "$root/$path" ] || fail "/$path is still there"
+done
+rm -r "$root/usr/share/types" "$root/etc/was-folder" "$root/etc/was-file" "$root/etc/was-link"
+echo /. >"$db/info/base.list"
+echo original >"$root/etc/original"
+
 # --- What is refused: one line, and nothing has changed.
 # refuse TEXT PLUGIN [OPTION...]: the beginning of what is said.
 refuse() {
@@ -266,6 +305,20 @@ refuse "plugin 'sly' changes '/etc/original', which it does not declare" sly-1.0
 deb present present 1.0 etc/original
 printf '%%packages\npresent\n%%end\n' | plugin present '"/etc/original"'
 refuse "plugin 'present': package 'present' brings '/etc/original', which the image has already" present-1.0.plugin
+# The kernel is that of the node.
+plugin kernel '"/usr/share/kernel/"' <<'END'
+%post
+while read -r key value; do
+	[ "$key" != CapBnd: ] || [ $((0x$value & 1 << 16 | 0x$value & 1 << 25)) = 0 ] || exit 7
+done </proc/self/status
+read -r value </proc/sys/vm/swappiness
+if { echo "$value" >/proc/sys/vm/swappiness; } 2>/dev/null; then exit 8; fi
+while read -r name rest; do
+	case $name in eth* | en*) exit 9 ;; esac
+done </proc/net/dev
+%end
+END
+expect 0 node add -q --allow-unsigned --dry-run kernel-1.0.plugin
 printf '#!/bin/sh\nexit 1\n' >scripts/postinst
 deb fails fails 1.0 usr/share/fails/file
 printf '%%packages\nfails\n%%end\n' | plugin fails '"/usr/share/fails/"'
@@ -310,6 +363,22 @@ flock "$root/run/bedplate/lock" "$nodectl" plugin add -q --root="$root" --allow-
 	fail "a second operation at the same time"
 grep -q "another operation is in progress" "$work/err" || fail "$(cat "$work/err")"
 unchanged "locked"
+
+# A layer that waits for its trial would not have it, and has the same /var.
+mkdir -p "$root/boot/grub"
+{
+	printf '# GRUB Environment Block\ndefault=node-1.2+1\ntrial=node-1.3+1\ntries=1\n'
+	printf '%01024d' 0 | tr 0 '#'
+} | head -c 1024 >"$root/boot/grub/grubenv"
+echo 'bedplate.layer=node-1.2+1' >"$root/proc/cmdline"
+listing >before
+refuse "layer 'node-1.3+1' is waiting for its trial and would not have this: restart into it, or 'nodectl rollback' to call it off" \
+	one-1.0.plugin
+expect 1 node remove -q one
+grep -q "is waiting for its trial" "$work/err" || fail "$(cat "$work/err")"
+unchanged "a trial"
+rm -r "$root/boot" "$root/proc/cmdline"
+listing >before
 
 # --- Killed, at one moment or another: as before, or all of it.
 plugin slow '"/usr/share/slow/", "/etc/original", "/etc/there/"' <<'END'
