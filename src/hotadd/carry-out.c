@@ -8,8 +8,8 @@
 #include "base/xalloc.h"
 #include "hotadd/carry.h"
 #include "hotadd/copy.h"
-#include "hotadd/records.h"
 #include "hotadd/lines.h"
+#include "hotadd/records.h"
 #include "plugin/policy.h"
 
 #define TEXT_MAX_BYTES (64 * MIB)
@@ -60,18 +60,23 @@ static bool is_as_recorded(const struct taking *t, const char *path, const struc
 	return was && is && !hotadd_difference(was, is);
 }
 
+static bool was_folder(const struct taking *t, const struct undo_item *item)
+{
+	struct stat st;
+
+	return item->copy && fstatat(t->p->kept_fd, item->copy, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+		S_ISDIR(st.st_mode);
+}
+
 /* 1: nothing of it is there any more. */
 static int take_out_there(const struct taking *t, const struct undo_item *item,
 	const struct copy_place *at, const struct stat *st, struct err *e)
 {
 	bool goes = is_as_recorded(t, item->path, st);
 
-	if (S_ISDIR(st->st_mode)) {
-		/* Fine when there is something in it that is not the plugin's. */
-		if (!item->copy)
-			unlinkat(at->fd, at->name, AT_REMOVEDIR);
-		return 0;
-	}
+	/* Fine when there is something in it that is not the plugin's. */
+	if (S_ISDIR(st->st_mode))
+		return !was_folder(t, item) && unlinkat(at->fd, at->name, AT_REMOVEDIR) == 0;
 	if (item->copy && item->after && S_ISREG(st->st_mode)) {
 		int r = take_out_lines(t, item, at, e);
 
