@@ -51,9 +51,11 @@ static unsigned needs_of(const struct check *c, const struct netroot_image *img)
 	autofree char *path = netroot_part_path(NETROOT_PART_IMAGE, img->id);
 	autoptr(source) image = NULL;
 
+	if (netroot_image_is_own(img))
+		return NEEDS(MODULE_EXT4) | NEEDS(MODULE_SQUASHFS) | NEEDS(MODULE_OVERLAY);
 	if (store_open(c->n->fd, path, &image, NULL) < 0)
-		return 0;
-	return NEEDS(iso9660_is(image) ? MODULE_ISOFS : MODULE_EXT4) |
+		return NEEDS_LIVE;
+	return NEEDS_LIVE | NEEDS(iso9660_is(image) ? MODULE_ISOFS : MODULE_EXT4) |
 		NEEDS(has_overlay ? MODULE_OVERLAY : MODULE_SNAPSHOT);
 }
 

@@ -10,13 +10,9 @@
 
 #include "base/cmd.h"
 #include "folder.h"
-<<<<<<< HEAD
-#include "hotadd/lines.h"
-=======
 #include "hotadd/carry.h"
->>>>>>> s10-carry
+#include "hotadd/lines.h"
 #include "hotadd/run.h"
-#include "hotadd/shared-text.h"
 #include "sys/chroot.h"
 
 /* The system: $root. */
@@ -512,65 +508,14 @@ static void what_is_not_declared_is_refused(void **state)
 	end(&s);
 }
 
-<<<<<<< HEAD
 static void what_is_mounted_is_not_changed(void **state)
 {
 	static const char *const changes[] = {"echo x >etc/old/file", "rm -r etc/old",
 		"rm -r etc/old; mkdir etc/old", "rm -r etc; mkdir etc"};
-=======
-static void lines_of_others_stay(void **state)
-{
-	static const char before[] = "root:x:0:\nadm:x:4:\n";
-	static const char after[] = "root:x:0:\nadm:x:4:agent\nagent:x:9:\n";
-	static const char now[] = "root:x:0:\nadm:x:4:agent\nagent:x:9:\nuser:x:10:\n";
-
-	(void)state;
-	autofree char *text = shared_text_without(now, before, after);
-	assert_string_equal(text, "root:x:0:\nadm:x:4:\nuser:x:10:\n");
-	autofree char *rules = shared_text_without("a\nnew\n}\nb\n", "a\n}\n", "a\nnew\n}\n");
-	assert_string_equal(rules, "a\n}\nb\n");
-	autofree char *same = shared_text_without(before, before, after);
-	assert_string_equal(same, before);
-}
-
-/* With its record, as hotadd_add() writes it. */
-static void add_with_record(struct scene *s)
-{
-	static const uint8_t sum[SHA256_BYTES] = {1};
-	struct plugin_image *image = xcalloc(1, sizeof(*image));
-	autostrv none = {0};
-	autodelta own = {0};
-	struct err e = {0};
-
-	*image = (struct plugin_image){.name = xstrdup("node")};
-	s->manifest.images = image;
-	s->manifest.image_count = 1;
-	struct plugin_member *recipe = plugin_manifest_add_file(&s->manifest);
-	recipe->file = xstrdup(PLUGIN_RECIPE);
-	recipe->size_bytes = 1;
-	s->manifest.version = xstrdup("1.0");
-	s->manifest.vendor = xstrdup("V");
-	s->manifest.description = xstrdup("D");
-	change_copy(s, change_script);
-	run_sh(s->run.stage.tree, "mkdir -p usr/lib/bedplate/plugins");
-	assert_ok(delta_find(&s->run.stage, &own, &e), e);
-	assert_ok(plugin_record_write_of(s->run.stage.tree_fd, own.after, &s->manifest, sum,
-			  &s->run.delta.changes, &e),
-		e);
-	assert_ok(run_judge(&s->run, &e), e);
-	assert_ok(run_carry_out(&s->run, &none, &e), e);
-}
-
-static void what_is_taken_out_leaves_the_rest(void **state)
-{
-	struct scene s;
-	struct err e = {0};
->>>>>>> s10-carry
 
 	if (geteuid() != 0)
 		skip();
 	(void)state;
-<<<<<<< HEAD
 	for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
 		struct scene s;
 		struct err e = {0};
@@ -621,7 +566,44 @@ static void what_one_did_to_a_text_goes(void **state)
 
 		assert_string_equal(got, cases[i].want);
 	}
-=======
+}
+
+/* With its record, as hotadd_add() writes it. */
+static void add_with_record(struct scene *s)
+{
+	static const uint8_t sum[SHA256_BYTES] = {1};
+	struct plugin_image *image = xcalloc(1, sizeof(*image));
+	autostrv none = {0};
+	autodelta own = {0};
+	struct err e = {0};
+
+	*image = (struct plugin_image){.name = xstrdup("node")};
+	s->manifest.images = image;
+	s->manifest.image_count = 1;
+	struct plugin_member *recipe = plugin_manifest_add_file(&s->manifest);
+	recipe->file = xstrdup(PLUGIN_RECIPE);
+	recipe->size_bytes = 1;
+	s->manifest.version = xstrdup("1.0");
+	s->manifest.vendor = xstrdup("V");
+	s->manifest.description = xstrdup("D");
+	change_copy(s, change_script);
+	run_sh(s->run.stage.tree, "mkdir -p usr/lib/bedplate/plugins");
+	assert_ok(delta_find(&s->run.stage, &own, &e), e);
+	assert_ok(plugin_record_write_of(s->run.stage.tree_fd, own.after, &s->manifest, sum,
+			  &s->run.delta.changes, &e),
+		e);
+	assert_ok(run_judge(&s->run, &e), e);
+	assert_ok(run_carry_out(&s->run, &none, &e), e);
+}
+
+static void what_is_taken_out_leaves_the_rest(void **state)
+{
+	struct scene s;
+	struct err e = {0};
+
+	if (geteuid() != 0)
+		skip();
+	(void)state;
 	begin(&s);
 	/* /var is no part of a layer, and accounts stay. */
 	static const char script[] =
@@ -651,7 +633,6 @@ static void what_one_did_to_a_text_goes(void **state)
 	assert_int_equal(plugins.items[0].gone.count, 1);
 	assert_string_equal(plugins.items[0].gone.items[0], "etc/link/in");
 	end(&s);
->>>>>>> s10-carry
 }
 
 int main(void)
@@ -669,13 +650,9 @@ int main(void)
 		cmocka_unit_test(a_name_that_is_not_utf8_comes_back),
 		cmocka_unit_test(what_others_change_meanwhile_is_no_ones_loss),
 		cmocka_unit_test(what_is_not_declared_is_refused),
-<<<<<<< HEAD
 		cmocka_unit_test(what_is_mounted_is_not_changed),
 		cmocka_unit_test(what_one_did_to_a_text_goes),
-=======
-		cmocka_unit_test(lines_of_others_stay),
 		cmocka_unit_test(what_is_taken_out_leaves_the_rest),
->>>>>>> s10-carry
 	};
 	int r;
 
