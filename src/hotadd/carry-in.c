@@ -8,7 +8,7 @@
 #include "base/xalloc.h"
 #include "hotadd/carry.h"
 #include "hotadd/copy.h"
-#include "hotadd/shared-text.h"
+#include "hotadd/lines.h"
 #include "plugin/policy.h"
 
 #define TEXT_MAX_BYTES (64 * MIB)
@@ -39,7 +39,7 @@ static int hide_lines(const struct added_plugin *p, const struct undo_item *item
 		r = file_read_in_root(root_fd, item->path, TEXT_MAX_BYTES, &now, e);
 	if (r < 0)
 		return r;
-	autofree char *without = shared_text_without(now, before, after);
+	autofree char *without = lines_take_back(item->path, now, before, after);
 	if (str_eq(without, now))
 		return 0;
 	r = hotadd_text_write(root_fd, item->path, without, e);

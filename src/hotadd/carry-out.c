@@ -9,7 +9,7 @@
 #include "hotadd/carry.h"
 #include "hotadd/copy.h"
 #include "hotadd/records.h"
-#include "hotadd/shared-text.h"
+#include "hotadd/lines.h"
 #include "plugin/policy.h"
 
 #define TEXT_MAX_BYTES (64 * MIB)
@@ -37,7 +37,7 @@ static int take_out_lines(const struct taking *t, const struct undo_item *item,
 		return r;
 	if (str_eq(now, after) || str_eq(now, before))
 		return 1;
-	autofree char *text = shared_text_without(now, before, after);
+	autofree char *text = lines_take_back(item->path, now, before, after);
 	autofd int fd = openat(at->fd, at->name, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return err_errno(e, "opening");

@@ -9,6 +9,7 @@
 #include "base/xalloc.h"
 #include "hotadd/copy.h"
 #include "hotadd/hotadd.h"
+#include "hotadd/lines.h"
 #include "hotadd/records.h"
 #include "hotadd/transaction.h"
 #include "image/image.h"
@@ -87,7 +88,7 @@ static bool is_state(const struct plugin_manifest *m, const char *path)
 static bool is_everybodys(const char *path)
 {
 	return plugin_path_is_of_accounts(path) || plugin_path_is_common(path) ||
-		str_eq(path, "etc/nftables.conf");
+		str_eq(path, LINES_RULES);
 }
 
 const char *hotadd_difference(const struct files_entry *was, const struct files_entry *is)

@@ -10,8 +10,8 @@
 #include "base/xalloc.h"
 #include "hotadd/copy.h"
 #include "hotadd/hotadd.h"
+#include "hotadd/lines.h"
 #include "hotadd/run.h"
-#include "hotadd/shared-text.h"
 #include "image/intree.h"
 #include "plugin/install.h"
 
@@ -118,7 +118,7 @@ static int restore_text(const struct removal *m, const struct undo_item *item,
 		return r;
 	if (str_eq(now, after) || str_eq(now, before))
 		return restore_copy(m, item, at, e);
-	autofree char *text = shared_text_without(now, before, after);
+	autofree char *text = lines_take_back(item->path, now, before, after);
 	autofd int fd = openat(at->fd, at->name, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return err_errno(e, "opening");
