@@ -9,6 +9,7 @@
 #include <sys/xattr.h>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/io.h"
 #include "base/xalloc.h"
 
@@ -67,6 +68,20 @@ static int copy_xattrs(const char *from, const char *to, struct err *e)
 	return 0;
 }
 
+/* Linux before 6.6 and C libraries before 2.39 have no fchmodat(2) that follows no link. */
+static int set_mode(const struct copy_place *at, unsigned mode, struct err *e)
+{
+	autofd int fd = openat(at->fd, at->name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	autofree char *path = xasprintf("/proc/self/fd/%d", fd);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_errno(e, "mode");
+	if (S_ISLNK(st.st_mode))
+		return err_set(e, ELOOP, "it has become a link");
+	return chmod(path, mode & 07777) < 0 ? err_errno(e, "mode") : 0;
+}
+
 /* Owner first: giving a file away takes its capabilities and its setuid bit.  An ACL comes last. */
 int copy_attributes(const struct copy_place *from, const struct copy_place *to, struct err *e)
 {
@@ -81,8 +96,11 @@ int copy_attributes(const struct copy_place *from, const struct copy_place *to, 
 	int r = drop_xattrs(target, e);
 	if (r < 0)
 		return r;
-	if (!S_ISLNK(st.st_mode) && fchmodat(to->fd, to->name, st.st_mode & 07777, 0) < 0)
-		return err_errno(e, "mode");
+	if (!S_ISLNK(st.st_mode)) {
+		r = set_mode(to, st.st_mode, e);
+		if (r < 0)
+			return r;
+	}
 	r = copy_xattrs(source, target, e);
 	if (r < 0)
 		return r;
@@ -149,4 +167,55 @@ int copy_object(const struct copy_place *from, const struct copy_place *to, stru
 				     : mknodat(to->fd, to->name, st.st_mode, st.st_rdev) < 0)
 		r = err_errno(e, "creating");
 	return r == 0 ? copy_attributes(from, to, e) : r;
+}
+
+static int digest(const struct copy_place *at, char out[2 * SHA256_BYTES + 1], struct err *e)
+{
+	autofd int fd = openat(at->fd, at->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	autoptr(source) s = NULL;
+	uint8_t sum[SHA256_BYTES];
+
+	if (fd < 0)
+		return err_errno(e, "opening");
+	int r = source_open_fd(take_fd(&fd), &s, e);
+	if (r == 0)
+		r = sha256_source(s, sum, e);
+	if (r == 0)
+		hex_format(sum, sizeof(sum), out);
+	return r;
+}
+
+static void sha256_text(const char *text, size_t len, char out[2 * SHA256_BYTES + 1])
+{
+	uint8_t sum[SHA256_BYTES];
+
+	sha256_buffer(text, len, sum);
+	hex_format(sum, sizeof(sum), out);
+}
+
+int copy_mark(const struct copy_place *at, char **out, struct err *e)
+{
+	char hex[2 * SHA256_BYTES + 1] = "";
+	char target[PATH_MAX + 1] = "";
+	struct stat st;
+	int r = 0;
+
+	if (fstatat(at->fd, at->name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		if (errno != ENOENT)
+			return err_errno(e, "looking");
+		*out = xstrdup("");
+		return 0;
+	}
+	if (S_ISREG(st.st_mode)) {
+		r = digest(at, hex, e);
+	} else if (S_ISLNK(st.st_mode)) {
+		ssize_t len = readlinkat(at->fd, at->name, target, PATH_MAX);
+
+		if (len < 0)
+			return err_errno(e, "reading");
+		sha256_text(target, (size_t)len, hex);
+	}
+	if (r == 0)
+		*out = xasprintf("%o:%u:%u:%s", st.st_mode, st.st_uid, st.st_gid, hex);
+	return r;
 }

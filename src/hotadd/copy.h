@@ -22,5 +22,10 @@ int copy_object(const struct copy_place *from, const struct copy_place *to, stru
 /* Owner, mode, extended attributes and times of one that is there, of the same type. */
 int copy_attributes(const struct copy_place *from, const struct copy_place *to, struct err *e)
 	MUST_CHECK;
+/*
+ * A word that says whether it is still the same: type, owner, mode, and content.  "": there is nothing.
+ * The caller frees it.
+ */
+int copy_mark(const struct copy_place *at, char **out, struct err *e) MUST_CHECK;
 /* The folder's name for what takes a path.  The caller frees it. */
 char *copy_place_path(const struct copy_place *at) MUST_CHECK;
