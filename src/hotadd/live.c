@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hotadd/live.h"
 
+#include <errno.h>
+
 #include "base/cmd.h"
 #include "base/interrupt.h"
 #include "base/log.h"
+#include "hotadd/lines.h"
 
 #define TIMEOUT_SECONDS 120
-#define RULES           "etc/nftables.conf"
 
 void live_fini(struct live *l)
 {
@@ -25,7 +27,7 @@ void live_look(const struct changes *c, struct live *l)
 		const char *path = c->items[i].en->path;
 
 		l->units |= is_of_units(path);
-		l->rules |= str_eq(path, RULES);
+		l->rules |= str_eq(path, LINES_RULES);
 		if (str_starts(path, "usr/lib/tmpfiles.d/") && str_ends(path, ".conf") &&
 			c->items[i].kind != CHANGE_REMOVED)
 			strv_add(&l->temporary, tree_entry_name(c->items[i].en));
@@ -54,8 +56,33 @@ static int load_rules(struct err *e)
 {
 	autocmd c = {0};
 
-	cmd_add(&c, "nft", "--file", "/" RULES, NULL);
+	cmd_add(&c, "nft", "--file", "/" LINES_RULES, NULL);
 	return run(&c, e);
+}
+
+int live_check(const struct live *l, struct err *e)
+{
+	autocmd c = {0};
+
+	if (!l->on || !l->rules || !cmd_exists("nft"))
+		return 0;
+	cmd_add(&c, "nft", "--check", "--file", "/" LINES_RULES, NULL);
+	return run(&c, e);
+}
+
+int live_is_active(const struct live *l, const char *service, struct err *e)
+{
+	autocmd c = {.timeout_seconds = TIMEOUT_SECONDS};
+	struct err own = {0};
+
+	if (!l->on)
+		return 0;
+	cmd_add(&c, "systemctl", "--quiet", "is-active", "--", service, NULL);
+	int r = cmd_run(&c, &own);
+	if (r == 0)
+		return 1;
+	/* Any status means that it does not run, as one of a unit that is not there yet. */
+	return r == -EPROTO ? 0 : err_set(e, -r, "%s", own.msg);
 }
 
 static int make_temporary(const struct live *l, struct err *e)
@@ -83,7 +110,8 @@ int live_start(const struct live *l, const struct strv *services, struct strv *n
 	if (r == 0)
 		r = make_temporary(l, e);
 	if (r == 0 && l->rules && !cmd_exists("nft"))
-		strv_add(notes, "there is no nft here: the rules in /" RULES " are not in force");
+		strv_add(notes,
+			"there is no nft here: the rules in /" LINES_RULES " are not in force");
 	else if (r == 0 && l->rules)
 		r = load_rules(e);
 	if (r == 0 && services->count > 0)

@@ -23,6 +23,10 @@ void live_look(const struct changes *c, struct live *l);
 /* Units and rules are read again, then the services are started.  notes: what could not be done here. */
 int live_start(const struct live *l, const struct strv *services, struct strv *notes, struct err *e)
 	MUST_CHECK;
+/* nft finds nothing wrong with the rules. */
+int live_check(const struct live *l, struct err *e) MUST_CHECK;
+/* 1: it runs, or is about to. */
+int live_is_active(const struct live *l, const char *service, struct err *e) MUST_CHECK;
 /* The services are stopped; what cannot be is a warning. */
 void live_stop(const struct live *l, const struct strv *services);
 /* Units and rules are read again, as far as that goes. */

@@ -13,7 +13,15 @@
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "hotadd/lines.h"
 #include "hotadd/live.h"
+
+#define FRONTEND_LOCK    "/var/lib/dpkg/lock-frontend"
+#define DPKG_LOCK        "/var/lib/dpkg/lock"
+#define ACCOUNTS_LOCK    "/etc/.pwd.lock"
+#define ACCOUNTS_TRIES   75 /* 15 seconds */
+#define ACCOUNTS_WAIT_NS 200000000L
+#define RESERVE_BYTES    (16 * MIB) /* for what runs, and more than a layer needs to boot */
 
 static const char *const stamped[RUN_STAMPS] = {
 	"etc/passwd",
@@ -22,30 +30,37 @@ static const char *const stamped[RUN_STAMPS] = {
 	"etc/gshadow",
 	"etc/subuid",
 	"etc/subgid",
-	"etc/nftables.conf",
+	LINES_RULES,
 	"etc/ld.so.cache",
 	"var/lib/dpkg/status",
 };
 
+static void unlock(int *fd)
+{
+	if (*fd > 0)
+		close(*fd);
+	*fd = 0;
+}
+
 void run_fini(struct run *r)
 {
-	int *const fds[] = {&r->log_fd, &r->dpkg_fd, &r->frontend_fd};
+	int *const fds[] = {&r->log_fd, &r->dpkg_fd, &r->frontend_fd, &r->accounts_fd};
 
 	delta_fini(&r->delta);
 	stage_close(&r->stage);
 	plugin_records_fini(&r->records);
 	view_fini(&r->view);
+	strv_fini(&r->services);
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
-		if (*fds[i] > 0)
-			close(*fds[i]);
+		unlock(fds[i]);
 }
 
-/* As dpkg and apt hold them.  0: there is no such file, and nobody to wait for. */
+/* As dpkg and apt hold them, and make them.  0: there is no folder for it, and nobody to wait for. */
 static int lock(int root_fd, const char *path, struct err *e)
 {
 	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	struct err own = {0};
-	autofd int fd = file_open_in_root(root_fd, path, O_RDWR | O_NOFOLLOW, 0, &own);
+	autofd int fd = file_open_in_root(root_fd, path, O_RDWR | O_CREAT | O_NOFOLLOW, 0640, &own);
 
 	if (fd == -ENOENT)
 		return 0;
@@ -53,9 +68,28 @@ static int lock(int root_fd, const char *path, struct err *e)
 		return err_set(e, -fd, "%s", own.msg);
 	if (fcntl(fd, F_OFD_SETLK, &whole) < 0)
 		return errno == EAGAIN || errno == EACCES
-			? err_set(e, EBUSY, "packages are being changed: '%s' is locked", path)
+			? err_set(e, EBUSY, "%s are being changed: '%s' is locked",
+				  str_eq(path, ACCOUNTS_LOCK) ? "accounts" : "packages", path)
 			: err_errno(e, "'%s'", path);
 	return take_fd(&fd);
+}
+
+/* As lckpwdf(3) waits, which knows this machine's only. */
+static int lock_accounts(int root_fd, struct err *e)
+{
+	for (unsigned i = 0;; i++) {
+		struct err own = {0};
+		int fd = lock(root_fd, ACCOUNTS_LOCK, &own);
+
+		if (fd >= 0)
+			return fd;
+		if (fd != -EBUSY || i >= ACCOUNTS_TRIES)
+			return err_set(e, -fd, "%s", own.msg);
+		nanosleep(&(struct timespec){.tv_nsec = ACCOUNTS_WAIT_NS}, NULL);
+		int r = interrupt_check(e);
+		if (r < 0)
+			return r;
+	}
 }
 
 static void read_stamps(const struct run *r, struct run *out)
@@ -96,10 +130,10 @@ int run_begin(struct run *r, struct err *e)
 						      : open("/dev/null", O_WRONLY | O_CLOEXEC);
 	if (r->log_fd < 0)
 		return err_errno(e, "log");
-	r->frontend_fd = lock(r->site->root_fd, "/var/lib/dpkg/lock-frontend", e);
+	r->frontend_fd = lock(r->site->root_fd, FRONTEND_LOCK, e);
 	if (r->frontend_fd < 0)
 		return r->frontend_fd;
-	r->dpkg_fd = lock(r->site->root_fd, "/var/lib/dpkg/lock", e);
+	r->dpkg_fd = lock(r->site->root_fd, DPKG_LOCK, e);
 	if (r->dpkg_fd < 0)
 		return r->dpkg_fd;
 	view_begin(&r->view, r->site->root_fd);
@@ -170,40 +204,68 @@ int run_judge(struct run *r, struct err *e)
 	for (size_t i = 0; end == 0 && i < c->count; i++)
 		end = check_change(r, &c->items[i], e);
 	r->plan->files = c->count;
-	r->plan->bytes = end == 0 ? transaction_bytes(&r->delta) : 0;
+	if (end < 0)
+		return end;
+	const struct transaction_room room = transaction_room(
+		&r->stage, &r->delta, !r->plan->removes);
+	r->plan->bytes = room.root_bytes + room.var_bytes;
 	return end;
+}
+
+static int check_free(int fd, const char *path, uint64_t needed_bytes, bool reserve, struct err *e)
+{
+	struct statvfs st;
+
+	if (fstatvfs(fd, &st) < 0)
+		return err_errno(e, "room");
+	uint64_t free_bytes = (uint64_t)st.f_bavail * st.f_frsize;
+	uint64_t size_bytes = (uint64_t)st.f_blocks * st.f_frsize;
+	/* Of a small one a part of it. */
+	if (reserve)
+		needed_bytes += MIN(RESERVE_BYTES, size_bytes / 16);
+	autofree char *needed_text = str_bytes(needed_bytes);
+	autofree char *free_text = str_bytes(free_bytes);
+
+	if (needed_bytes > free_bytes)
+		return err_set(e, ENOSPC, "'%s': %s needed, %s free", path, needed_text, free_text);
+	return 0;
 }
 
 static int check_room(const struct run *r, struct err *e)
 {
-	struct statvfs st;
+	const struct transaction_room room = transaction_room(
+		&r->stage, &r->delta, !r->plan->removes);
+	/* Who removes wants more room. */
+	bool reserve = !r->plan->removes;
+	int end = check_free(r->site->root_fd, "/", room.root_bytes, reserve, e);
 
-	if (fstatvfs(r->site->root_fd, &st) < 0)
-		return err_errno(e, "room");
-	uint64_t free_bytes = (uint64_t)st.f_bavail * st.f_frsize;
-	autofree char *needed_text = str_bytes(r->plan->bytes);
-	autofree char *free_text = str_bytes(free_bytes);
+	if (end < 0 || room.var_bytes == 0)
+		return end;
+	autofd int var_fd = file_open_in_root(
+		r->site->root_fd, "/var", O_RDONLY | O_DIRECTORY, 0, e);
+	return var_fd < 0 ? var_fd : check_free(var_fd, "/var", room.var_bytes, reserve, e);
+}
 
-	if (r->plan->bytes > free_bytes)
-		return err_set(e, ENOSPC, "'/': %s needed, %s free", needed_text, free_text);
-	return 0;
+static void say_left(const struct strv *left)
+{
+	for (size_t i = 0; i < left->count; i++)
+		log_warning("%s", left->items[i]);
 }
 
 static int take_back(const struct run *r, const struct live *live, struct err *e)
 {
-	const struct strv *services = &r->plan->services;
 	autoundolist u = {0};
 	autostrv notes = {0};
 	struct err own = {0};
 
 	interrupt_defer();
 	if (!r->plan->removes)
-		live_stop(live, services);
+		live_stop(live, &r->services);
 	int end = transaction_pending(r->site->root_fd, &u, &own);
 	if (end > 0)
-		end = transaction_undo(r->site->root_fd, &u, &own);
+		end = transaction_undo(r->site->root_fd, &u, &(struct undo_spec){0}, &own);
 	live_reload(live);
-	if (end == 0 && r->plan->removes && live_start(live, services, &notes, &own) < 0) {
+	if (end == 0 && r->plan->removes && live_start(live, &r->services, &notes, &own) < 0) {
 		log_warning("%s", own.msg);
 		own = (struct err){0};
 	}
@@ -218,53 +280,110 @@ static int take_back(const struct run *r, const struct live *live, struct err *e
 	return -e->code;
 }
 
+static bool is_at_or_below(const char *path, const char *folder)
+{
+	size_t len = strlen(folder);
+
+	return strncmp(path, folder, len) == 0 && (path[len] == '/' || path[len] == '\0');
+}
+
 /* One place that is declared, and the folders on its way. */
-static void add_missing(const struct run *r, const char *declared, struct strv *out)
+static void add_missing(
+	const struct run *r, const char *declared, struct strv *missing, struct strv *ways)
 {
 	autofree char *real = plugin_real_path(r->view.tree, declared, str_ends(declared, "/"));
+	struct strv *out = missing;
 
 	for (char *end = real ? real + strlen(real) : NULL; end && end > real;) {
 		*end = '\0';
 		if (!tree_find(r->view.tree, real) && !strv_has(out, real))
 			strv_add(out, real);
 		end = strrchr(real, '/');
+		out = ways;
 	}
 }
 
-static void list_missing(const struct run *r, struct strv *out)
+static void list_missing(const struct run *r, struct strv *missing, struct strv *ways)
 {
+	autostrv all = {0};
+
 	for (size_t i = 0; r->manifest && i < r->manifest->writes.count; i++)
-		add_missing(r, r->manifest->writes.items[i], out);
+		add_missing(r, r->manifest->writes.items[i], missing, &all);
 	for (size_t i = 0; r->manifest && i < r->manifest->state.count; i++)
-		add_missing(r, r->manifest->state.items[i], out);
+		add_missing(r, r->manifest->state.items[i], missing, &all);
+	/* One that is declared itself, or in one that is, is the plugin's. */
+	for (size_t i = 0; i < all.count; i++) {
+		bool own = false;
+
+		for (size_t k = 0; k < missing->count; k++)
+			own |= is_at_or_below(all.items[i], missing->items[k]);
+		if (!own)
+			strv_add(ways, all.items[i]);
+	}
 }
 
 static int change(
-	const struct run *r, const struct transaction *t, const struct live *live, struct err *e)
+	struct run *r, const struct transaction *t, const struct live *live, struct err *e)
 {
 	int end = transaction_apply(t, e);
 
-	if (end == 0 && r->plan->removes)
-		live_reload(live);
-	else if (end == 0)
+	/* Services may want to change them. */
+	unlock(&r->accounts_fd);
+	if (end == 0 && r->plan->removes) {
+		end = live_check(live, e);
+		if (end == 0)
+			live_reload(live);
+	} else if (end == 0) {
 		end = live_start(live, &r->plan->services, &r->plan->notes, e);
+	}
 	if (end == 0)
 		end = interrupt_check(e);
 	return end == 0 ? transaction_commit(t, !r->plan->removes, e) : end;
 }
 
+/* Which of the services an undo has to stop, or to start. */
+static int choose_services(struct run *r, const struct live *live, struct err *e)
+{
+	const struct strv *all = &r->plan->services;
+
+	for (size_t i = 0; i < all->count; i++) {
+		int active = live_is_active(live, all->items[i], e);
+
+		if (active < 0)
+			return active;
+		if (!live->on || active == r->plan->removes)
+			strv_add(&r->services, all->items[i]);
+	}
+	return 0;
+}
+
+static int begin_change(struct run *r, const struct transaction *t, struct err *e)
+{
+	int end;
+
+	r->accounts_fd = lock_accounts(r->site->root_fd, e);
+	if (r->accounts_fd < 0)
+		return r->accounts_fd;
+	end = check_stamps(r, e);
+	if (end == 0)
+		end = check_room(r, e);
+	return end == 0 ? transaction_begin(t, e) : end;
+}
+
 int run_carry_out(struct run *r, const struct strv *packages, struct err *e)
 {
 	autolive live = {.on = r->site->live};
-	autostrv missing = {0};
-	int end = 0;
+	autostrv missing = {0}, ways = {0};
+	int end = choose_services(r, &live, e);
 
+	if (end < 0)
+		return end;
 	/* What runs writes to its files as long as it does. */
 	if (r->plan->removes) {
 		live_stop(&live, &r->plan->services);
 		end = run_judge(r, e);
 	}
-	list_missing(r, &missing);
+	list_missing(r, &missing, &ways);
 	const struct transaction t = {
 		.root_fd = r->site->root_fd,
 		.stage = &r->stage,
@@ -272,17 +391,14 @@ int run_carry_out(struct run *r, const struct strv *packages, struct err *e)
 		.operation = r->plan->removes ? "remove" : "add",
 		.plugin = r->plan->name,
 		.missing = missing,
-		.services = r->plan->services,
+		.ways = ways,
+		.services = r->services,
 		.packages = *packages,
 		.step = r->site->step,
 		.ctx = r->site->ctx,
 	};
 	if (end == 0)
-		end = check_stamps(r, e);
-	if (end == 0)
-		end = check_room(r, e);
-	if (end == 0)
-		end = transaction_begin(&t, e);
+		end = begin_change(r, &t, e);
 	if (end < 0 && !r->plan->removes)
 		return end;
 	if (end == 0) {
@@ -292,24 +408,78 @@ int run_carry_out(struct run *r, const struct strv *packages, struct err *e)
 	return end < 0 ? take_back(r, &live, e) : 0;
 }
 
-int hotadd_recover(const struct hotadd_site *s, char **what, struct err *e)
+static void drop_leftovers(const struct hotadd_site *s)
 {
-	autoundolist u = {0};
-	const struct live live = {.on = s->live, .units = true, .rules = true};
-	int r = stage_drop_leftovers(s->root, e);
+	struct err e = {0};
 
-	if (r == 0)
-		r = transaction_pending(s->root_fd, &u, e);
-	if (r <= 0)
-		return r < 0 ? r : transaction_tidy(s->root_fd, e);
-	autofree char *text = xasprintf(
-		"%s plugin '%s'", str_eq(u.operation, "add") ? "adding" : "removing", u.plugin);
-	if (str_eq(u.operation, "add"))
-		live_stop(&live, &u.services);
-	r = transaction_undo(s->root_fd, &u, e);
+	if (stage_drop_leftovers(s->root, &e) < 0)
+		log_warning("what is left of a copy of the node: %s", e.msg);
+}
+
+static bool is_damage(int r)
+{
+	return r == -EBADMSG || r == -EFBIG || r == -EIO || r == -EUCLEAN;
+}
+
+static int find_pending(const struct hotadd_site *s, struct undo_list *u, struct err *e)
+{
+	struct err own = {0};
+	int r = transaction_pending(s->root_fd, u, &own);
+
+	if (r >= 0)
+		return r;
+	if (!is_damage(r))
+		return err_set(e, -r, "%s", own.msg);
+	log_warning(
+		"a change of plugins was cut off, and cannot be taken back: %s; the node may have half of "
+		"it.  The notes are kept as '/" PLUGIN_RECORDS "/.undo.bad'",
+		own.msg);
+	return transaction_set_aside(s->root_fd, e);
+}
+
+static int undo_locked(
+	const struct hotadd_site *s, const struct undo_list *u, const char *text, struct err *e)
+{
+	const struct live live = {.on = s->live, .units = true, .rules = true};
+	autostrv left = {0}, notes = {0};
+	const struct undo_spec spec = {.late = true, .left = &left, .step = s->step, .ctx = s->ctx};
+	bool adds = str_eq(u->operation, "add");
+	struct err own = {0};
+
+	if (adds)
+		live_stop(&live, &u->services);
+	int r = transaction_undo(s->root_fd, u, &spec, e);
+	say_left(&left);
 	if (r < 0)
 		return err_wrap(e, r, "taking back what was cut off, %s", text);
 	live_reload(&live);
+	if (!adds && live_start(&live, &u->services, &notes, &own) < 0)
+		log_warning("%s", own.msg);
+	return 0;
+}
+
+int hotadd_recover(const struct hotadd_site *s, char **what, struct err *e)
+{
+	autoundolist u = {0};
+	int r = find_pending(s, &u, e);
+
+	if (r <= 0) {
+		drop_leftovers(s);
+		return r < 0 ? r : transaction_tidy(s->root_fd, e);
+	}
+	autofree char *text = xasprintf(
+		"%s plugin '%s'", str_eq(u.operation, "add") ? "adding" : "removing", u.plugin);
+	int fds[3] = {0};
+	fds[0] = lock(s->root_fd, FRONTEND_LOCK, e);
+	fds[1] = fds[0] < 0 ? fds[0] : lock(s->root_fd, DPKG_LOCK, e);
+	fds[2] = fds[1] < 0 ? fds[1] : lock_accounts(s->root_fd, e);
+	r = fds[2] < 0 ? fds[2] : undo_locked(s, &u, text, e);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		unlock(&fds[i]);
+	/* Last: what cannot be deleted of it is no reason to leave the node as it is. */
+	drop_leftovers(s);
+	if (r < 0)
+		return r;
 	*what = take_ptr(text);
 	return 1;
 }

@@ -21,7 +21,8 @@ struct run {
 	struct stage stage;
 	struct delta delta;
 	struct hotadd_plan *plan;
-	int log_fd, dpkg_fd, frontend_fd;
+	struct strv services; /* that an undo stops, or starts again */
+	int log_fd, dpkg_fd, frontend_fd, accounts_fd;
 	struct {
 		bool there;
 		uint64_t inode;

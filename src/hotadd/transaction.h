@@ -22,8 +22,11 @@ struct transaction {
 	const struct stage *stage;
 	const struct delta *delta;
 	const char *operation, *plugin; /* "add" or "remove", and of what */
-	/* None of these is its own.  Places that are not there and may come to be when services run. */
-	struct strv missing;
+	/*
+	 * None of these is its own.  missing: declared places that are not there, and may come to be when
+	 * services run; ways: the folders on the way to those, which others may use as well.
+	 */
+	struct strv missing, ways;
 	struct strv services, packages; /* for who takes it back, or removes it later */
 	/* For tests: called before each change. */
 	void (*step)(void *ctx);
@@ -35,6 +38,13 @@ struct undo_item {
 	char *path;
 	char *copy;  /* name of what was there; NULL: nothing */
 	char *after; /* name of what the plugin made of it, for texts that many write to; or NULL */
+	char *made; /* copy_mark() of what it becomes; NULL: a folder that is only on the way, or not noted */
+	enum { UNDO_ANY, UNDO_OWN, UNDO_WAY } place; /* see missing and ways above */
+	enum {
+		UNDO_NOT_NOTED,
+		UNDO_ROOT,
+		UNDO_VOLUME
+	} where; /* on the file system of the root, or not */
 };
 
 struct undo_list {
@@ -48,18 +58,42 @@ struct undo_list {
 void undo_list_fini(struct undo_list *u);
 #define autoundolist auto_with(undo_list_fini) struct undo_list
 
-/* How many bytes it takes at most: of copies and of what is new. */
-uint64_t transaction_bytes(const struct delta *d);
+struct transaction_room {
+	uint64_t root_bytes, var_bytes;
+};
+
+/* What it takes at most, of copies and of what is new.  of_base: files that are replaced may be of the base. */
+struct transaction_room transaction_room(
+	const struct stage *s, const struct delta *d, bool of_base);
 /* -ESTALE: a file is in the way that came meanwhile. */
 int transaction_begin(const struct transaction *t, struct err *e) MUST_CHECK;
 int transaction_apply(const struct transaction *t, struct err *e) MUST_CHECK;
 /* keep: the copies, for the plugin's removal. */
 int transaction_commit(const struct transaction *t, bool keep, struct err *e) MUST_CHECK;
 
-/* 1: one was cut off; out starts zeroed. */
+/* 1: one was cut off; out starts zeroed.  -EBADMSG: its list is damaged. */
 int transaction_pending(int root_fd, struct undo_list *out, struct err *e) MUST_CHECK;
-/* Everything is as it was before; can be done again when it was cut off itself. */
-int transaction_undo(int root_fd, const struct undo_list *u, struct err *e) MUST_CHECK;
+/* Out of the way of what comes next, for a person to look at. */
+int transaction_set_aside(int root_fd, struct err *e) MUST_CHECK;
+
+struct undo_spec {
+	/*
+	 * Not at once, so others may have changed things since: what is neither as before nor as it was
+	 * to become stays as it is, and left, which may be NULL, gets a line about it.
+	 */
+	bool late;
+	struct strv *left;
+	/* For tests: called before each change. */
+	void (*step)(void *ctx);
+	void *ctx;
+};
+
+/*
+ * Everything is as it was before; can be done again when it was cut off itself.  -EXDEV: what was a volume
+ * is not mounted; nothing was done.
+ */
+int transaction_undo(int root_fd, const struct undo_list *u, const struct undo_spec *spec,
+	struct err *e) MUST_CHECK;
 /* What is left of one that is over. */
 int transaction_tidy(int root_fd, struct err *e) MUST_CHECK;
 

@@ -47,7 +47,7 @@ ln -s ../../usr/lib/bedplate/dpkg "$root/var/lib/dpkg"
 printf 'Package: base\nStatus: install ok installed\nMaintainer: x <x@x>\nArchitecture: all\nVersion: 1\nDescription: x\n\n' \
 	>"$db/status"
 echo /. >"$db/info/base.list"
-touch "$db/available"
+touch "$db/available" "$db/lock" "$db/lock-frontend" "$root/etc/.pwd.lock"
 printf 'root:x:0:0::/root:/bin/sh\n' >"$root/etc/passwd"
 echo original >"$root/etc/original"
 mkdir "$root/etc/there"

@@ -11,6 +11,7 @@
 #include "base/cmd.h"
 #include "folder.h"
 #include "hotadd/carry.h"
+#include "hotadd/lines.h"
 #include "hotadd/run.h"
 #include "hotadd/shared-text.h"
 #include "sys/chroot.h"
@@ -18,7 +19,7 @@
 /* The system: $root. */
 static const char base_script[] =
 	"umask 022; mkdir -p root/usr/lib/bedplate root/etc/systemd/system root/etc/old root/run root/tmp root/var/lib\n"
-	"cd root; echo one >etc/one; echo two >etc/two; ln etc/two etc/two-again\n"
+	"cd root; : >etc/.pwd.lock; echo one >etc/one; echo two >etc/two; ln etc/two etc/two-again\n"
 	"ln -s one etc/link; echo x >etc/old/file; mkdir etc/old/deep; echo y >etc/old/deep/file\n"
 	"mkfifo var/lib/pipe; echo rules >etc/nftables.conf; chmod 4755 etc/one; chown 3:4 etc/two\n"
 	"echo user >etc/passwd; touch -d @1000000000 etc/one etc/two etc/old etc\n"
@@ -71,12 +72,15 @@ struct scene {
 	struct run run;
 };
 
-static unsigned steps_left; /* until this process ends; 0: it does not */
+static unsigned steps_left;   /* until this process ends; 0: it does not */
+static const char *last_file; /* the same, once this is there */
 
 static void count_step(void *ctx)
 {
 	(void)ctx;
 	if (steps_left > 0 && --steps_left == 0)
+		_exit(9);
+	if (last_file && access(last_file, F_OK) == 0)
 		_exit(9);
 }
 
@@ -131,7 +135,8 @@ static void make_fakes(void)
 
 	run_sh(folder,
 		"mkdir bin; for name in systemctl nft; do\n"
-		"printf '#!/bin/sh\\necho \"${0##*/} $*\" >>%s/called\\n' \"$PWD\" >bin/$name\n"
+		"printf '#!/bin/sh\\ncase $* in *is-active*) [ -e %s/active ]; exit;; esac\\n' \"$PWD\" >bin/$name\n"
+		"printf 'echo \"${0##*/} $*\" >>%s/called\\n' \"$PWD\" >>bin/$name\n"
 		"printf 'case \" $* \" in *\" start \"*) [ ! -e %s/hook ] || sh %s/hook;; esac\\n' \"$PWD\" \"$PWD\" >>bin/$name\n"
 		"printf 'case \" $* \" in *\" $(cat %s/fail) \"*) echo wrong >&2; exit 1;; esac\\n' \"$PWD\" >>bin/$name\n"
 		"chmod 755 bin/$name; done; echo none >fail; : >called");
@@ -215,20 +220,18 @@ static int die_at(struct scene *s, unsigned n)
 	return WEXITSTATUS(status) == 9;
 }
 
-static void at_every_step_it_is_all_or_nothing(void **state)
+static void cut_at_every_step(bool removes)
 {
 	bool died = true;
 
-	if (geteuid() != 0)
-		skip();
-	(void)state;
-	for (unsigned n = 1; died; n++) {
+	for (unsigned n = 1; died; n += removes ? 3 : 1) {
 		autofree char *what = NULL;
 		struct scene s;
 		struct err e = {0};
 
 		assert_true(n < 500);
 		begin(&s);
+		s.plan.removes = removes;
 		change_copy(&s, change_script);
 		autofree char *before = sh(folder, list_script);
 		died = die_at(&s, n);
@@ -238,8 +241,11 @@ static void at_every_step_it_is_all_or_nothing(void **state)
 		autofree char *after = sh(folder, list_script);
 		/* After its last step it is complete, and stays. */
 		if (r > 0) {
-			assert_string_equal(what, "adding plugin 'test'");
+			assert_string_equal(
+				what, removes ? "removing plugin 'test'" : "adding plugin 'test'");
 			assert_string_equal(after, before);
+		} else if (removes) {
+			run_sh(s.root, "[ -e opt/a/b/new ]; [ ! -e usr/lib/bedplate/plugins ]");
 		} else {
 			assert_string_equal(after, between);
 			assert_true(died ? hotadd_is_added(s.root_fd, "test") : true);
@@ -251,6 +257,182 @@ static void at_every_step_it_is_all_or_nothing(void **state)
 		end(&s);
 	}
 	run_sh(folder, ": >called");
+}
+
+static void at_every_step_it_is_all_or_nothing(void **state)
+{
+	if (geteuid() != 0)
+		skip();
+	(void)state;
+	cut_at_every_step(false);
+}
+
+static void a_removal_is_all_or_nothing(void **state)
+{
+	if (geteuid() != 0)
+		skip();
+	(void)state;
+	cut_at_every_step(true);
+}
+
+/* Ends in step n of taking back.  0: it came to its end. */
+static int recover_until(struct scene *s, unsigned n)
+{
+	pid_t pid = fork();
+	int status = 0;
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		autofree char *what = NULL;
+		struct err e = {0};
+
+		steps_left = n;
+		_exit(hotadd_recover(&s->site, &what, &e) > 0 ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_not_equal(WEXITSTATUS(status), 1);
+	return WEXITSTATUS(status) == 9;
+}
+
+static void taking_back_is_cut_at_every_step(void **state)
+{
+	bool died = true;
+
+	if (geteuid() != 0)
+		skip();
+	(void)state;
+	for (unsigned n = 1; died; n += 7) {
+		autofree char *what = NULL;
+		struct scene s;
+		struct err e = {0};
+
+		assert_true(n < 500);
+		begin(&s);
+		change_copy(&s, change_script);
+		autofree char *before = sh(folder, list_script);
+		assert_int_equal(die_at(&s, 30), 1);
+		died = recover_until(&s, n);
+		int r = hotadd_recover(&s.site, &what, &e);
+		assert_true(r >= 0);
+		assert_true(died || n > 30);
+		autofree char *after = sh(folder, list_script);
+		assert_string_equal(after, before);
+		end(&s);
+	}
+	run_sh(folder, ": >called");
+}
+
+/* Cut off when all was there, in a process of its own. */
+static void die_with(struct scene *s, const char *path)
+{
+	autofree char *file = xasprintf("%s/root/%s", folder, path);
+
+	last_file = file;
+	assert_int_equal(die_at(s, 0), 1);
+	last_file = NULL;
+}
+
+static void what_others_did_since_stays(void **state)
+{
+	struct scene s;
+	struct err e = {0};
+	autofree char *what = NULL;
+
+	if (geteuid() != 0)
+		skip();
+	(void)state;
+	begin(&s);
+	strv_add(&s.manifest.state, "/srv/way/own/");
+	s.run.manifest = &s.manifest;
+	change_copy(&s,
+		"echo plugin:x:9 >>etc/passwd; echo three >>etc/two; echo four >>etc/old/file\n"
+		"rm etc/link; rm etc/nftables.conf; echo n >etc/new; echo m >etc/new2; mkdir -p opt/z; echo z >opt/z/last");
+	die_with(&s, "opt/z/last");
+	run_sh(s.root,
+		"echo admin:x:10 >>etc/passwd; rm etc/two; echo mine >etc/two; ln -s two etc/link\n"
+		"echo mine >etc/new2; mkdir -p srv/way/own/state; echo o >srv/way/other");
+	assert_int_equal(hotadd_recover(&s.site, &what, &e), 1);
+	autofree char *got = sh(s.root,
+		"cat etc/passwd etc/two etc/old/file etc/nftables.conf etc/new2; readlink etc/link; cat srv/way/other\n"
+		"[ ! -e etc/new ]; [ ! -e opt ]; [ ! -e srv/way/own ]; [ ! -e usr/lib/bedplate/plugins ]");
+	assert_string_equal(got, "user\nadmin:x:10\nmine\nx\nrules\nmine\ntwo\no\n");
+	end(&s);
+}
+
+static void a_volume_that_is_not_mounted_is_waited_for(void **state)
+{
+	struct scene s;
+	struct err e = {0};
+	autofree char *what = NULL;
+	autofree char *var = xasprintf("%s/var", folder), *at = xasprintf("%s/root/var", folder);
+
+	if (geteuid() != 0)
+		skip();
+	(void)state;
+	run_sh(folder, "rm -rf root; mkdir -p var root/var");
+	assert_int_equal(mount("test", var, "tmpfs", 0, "mode=0755"), 0);
+	begin(&s);
+	run_sh(folder, "mkdir -p var/lib; echo old >var/lib/file");
+	assert_int_equal(mount(var, at, NULL, MS_BIND, NULL), 0);
+	stage_close(&s.run.stage);
+	assert_ok(stage_open(s.root_fd, s.root, &s.run.stage, &e), e);
+	change_copy(&s,
+		"echo new >var/lib/file; mkdir -p opt/z; echo z >opt/z/last; echo w >var/lib/z");
+	die_with(&s, "var/lib/z");
+	stage_close(&s.run.stage);
+	assert_int_equal(umount2(at, MNT_DETACH), 0);
+	run_sh(s.root, "echo other >var/lib/file");
+	assert_int_equal(hotadd_recover(&s.site, &what, &e), -EXDEV);
+	assert_true(str_ends(e.msg, "the volume that it was on is not mounted"));
+	run_sh(s.root, "[ \"$(cat var/lib/file)\" = other ]; [ -e opt/z/last ]");
+	assert_int_equal(mount(var, at, NULL, MS_BIND, NULL), 0);
+	assert_int_equal(hotadd_recover(&s.site, &what, &e), 1);
+	run_sh(s.root, "[ \"$(cat var/lib/file)\" = old ]; [ ! -e var/lib/z ]; [ ! -e opt ]");
+	assert_int_equal(umount2(at, MNT_DETACH), 0);
+	assert_int_equal(umount2(var, MNT_DETACH), 0);
+	end(&s);
+}
+
+static void damaged_notes_are_put_aside(void **state)
+{
+	struct scene s;
+	struct err e = {0};
+	autofree char *what = NULL;
+
+	if (geteuid() != 0)
+		skip();
+	(void)state;
+	begin(&s);
+	run_sh(s.root,
+		"mkdir -p usr/lib/bedplate/plugins/.undo; echo x >usr/lib/bedplate/plugins/.undo/list.json");
+	assert_int_equal(hotadd_recover(&s.site, &what, &e), 0);
+	run_sh(s.root,
+		"[ ! -e usr/lib/bedplate/plugins/.undo ]; [ -e usr/lib/bedplate/plugins/.undo.bad/list.json ]");
+	/* One without a list is none. */
+	run_sh(s.root,
+		"mkdir -p usr/lib/bedplate/plugins/.undo; echo x >usr/lib/bedplate/plugins/.undo/1");
+	assert_int_equal(hotadd_recover(&s.site, &what, &e), 0);
+	run_sh(s.root, "[ ! -e usr/lib/bedplate/plugins/.undo ]");
+	end(&s);
+}
+
+static void a_name_that_is_not_utf8_comes_back(void **state)
+{
+	struct scene s;
+	struct err e = {0};
+	autofree char *what = NULL;
+
+	if (geteuid() != 0)
+		skip();
+	(void)state;
+	begin(&s);
+	change_copy(&s, "echo x >\"etc/$(printf '\\377')\"; mkdir -p opt/z; echo z >opt/z/last");
+	die_with(&s, "opt/z/last");
+	run_sh(s.root, "[ -e \"etc/$(printf '\\377')\" ]");
+	assert_int_equal(hotadd_recover(&s.site, &what, &e), 1);
+	run_sh(s.root, "[ ! -e \"etc/$(printf '\\377')\" ]");
+	end(&s);
 }
 
 /* A recovery that is cut off itself is begun anew. */
@@ -269,7 +451,7 @@ static void taking_back_can_be_repeated(void **state)
 	assert_int_equal(die_at(&s, 25), 1);
 	run_sh(folder, "rm -rf saved; cp -a root/usr/lib/bedplate/plugins saved");
 	assert_int_equal(transaction_pending(s.root_fd, &u, &e), 1);
-	assert_ok(transaction_undo(s.root_fd, &u, &e), e);
+	assert_ok(transaction_undo(s.root_fd, &u, &(struct undo_spec){0}, &e), e);
 	/* As if it had ended before its own end: half of what it did is undone by hand. */
 	run_sh(folder,
 		"rm root/etc/two root/etc/nftables.conf; rm -r root/etc/old\n"
@@ -407,6 +589,40 @@ static void what_is_taken_out_leaves_the_rest(void **state)
 	assert_int_equal(plugins.items[0].gone.count, 1);
 	assert_string_equal(plugins.items[0].gone.items[0], "etc/link/in");
 	end(&s);
+static void what_one_did_to_a_text_goes(void **state)
+{
+	static const struct {
+		const char *path, *now, *before, *after, *want;
+	} cases[] = {
+		/* Changed by the plugin, and by others once more. */
+		{"etc/group", "adm:x:4:agent,admin\nx:x:9:\n", "adm:x:4:\n", "adm:x:4:agent\n",
+			"adm:x:4:admin\nx:x:9:\n"},
+		{"etc/gshadow", "adm:*::old\n", "adm:*::old,gone\n", "adm:*::old,agent\n",
+			"adm:*::old,gone\n"},
+		{"etc/shadow", "root:new:1::::::\nagent:!:1::::::\n", "root:old:1::::::\n",
+			"root:old:2::::::\nagent:!:1::::::\n", "root:new:1::::::\n"},
+		{"etc/passwd", "root:x:0:0::/:/bin/zsh\nagent:x:9:9::/:/bin/sh\n",
+			"root:x:0:0::/:/bin/sh\nold:x:5:5::/:/\n",
+			"root:x:0:0::/:/bin/sh\nagent:x:9:9::/:/\n",
+			"root:x:0:0::/:/bin/zsh\nold:x:5:5::/:/\n"},
+		/* An empty line is a line. */
+		{"etc/subuid", "a:1:2\n\nb:3:4\nc:5:6\n", "a:1:2\n\n", "a:1:2\n\nb:3:4\n",
+			"a:1:2\n\nc:5:6\n"},
+		/* Two plugins with the same port. */
+		{"etc/nftables.conf", "{\n a\n 1\n 1\n b\n}\n", "{\n a\n}\n", "{\n a\n 1\n}\n",
+			"{\n a\n 1\n b\n}\n"},
+		/* The end of a block goes with its beginning. */
+		{"etc/nftables.conf", "a {\n}\nb {\n 2\n}\nc {\n}\n", "a {\n}\n",
+			"a {\n}\nb {\n 2\n}\n", "a {\n}\nc {\n}\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		autofree char *got = lines_take_back(
+			cases[i].path, cases[i].now, cases[i].before, cases[i].after);
+
+		assert_string_equal(got, cases[i].want);
+	}
 }
 
 int main(void)
@@ -415,11 +631,18 @@ int main(void)
 		cmocka_unit_test(every_kind_of_change_comes_over),
 		cmocka_unit_test(a_service_that_fails_takes_all_back),
 		cmocka_unit_test(at_every_step_it_is_all_or_nothing),
+		cmocka_unit_test(a_removal_is_all_or_nothing),
 		cmocka_unit_test(taking_back_can_be_repeated),
+		cmocka_unit_test(taking_back_is_cut_at_every_step),
+		cmocka_unit_test(what_others_did_since_stays),
+		cmocka_unit_test(a_volume_that_is_not_mounted_is_waited_for),
+		cmocka_unit_test(damaged_notes_are_put_aside),
+		cmocka_unit_test(a_name_that_is_not_utf8_comes_back),
 		cmocka_unit_test(what_others_change_meanwhile_is_no_ones_loss),
 		cmocka_unit_test(what_is_not_declared_is_refused),
 		cmocka_unit_test(lines_of_others_stay),
 		cmocka_unit_test(what_is_taken_out_leaves_the_rest),
+		cmocka_unit_test(what_one_did_to_a_text_goes),
 	};
 	int r;
 
