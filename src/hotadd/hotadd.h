@@ -23,6 +23,7 @@ struct hotadd_site {
 	const char *root; /* "/" */
 	int root_fd;      /* of it */
 	bool live;        /* services are started, the firewall is told */
+	bool boots; /* live, and so early that nothing may be waited for, and the firewall comes later */
 	/* For tests: called before each change. */
 	void (*step)(void *ctx);
 	void *ctx;

@@ -40,11 +40,13 @@ static int run(struct cmd *c, struct err *e)
 	return cmd_run(c, e);
 }
 
-static int systemctl(const char *verb, const struct strv *units, struct err *e)
+static int systemctl(const char *verb, const struct strv *units, bool no_block, struct err *e)
 {
 	autocmd c = {0};
 
 	cmd_add(&c, "systemctl", "--quiet", verb, NULL);
+	if (no_block)
+		cmd_add(&c, "--no-block", NULL);
 	if (units) {
 		cmd_add(&c, "--", NULL);
 		strv_add_all(&c.argv, units);
@@ -106,7 +108,7 @@ int live_start(const struct live *l, const struct strv *services, struct strv *n
 		return 0;
 	}
 	if (l->units)
-		r = systemctl("daemon-reload", NULL, e);
+		r = systemctl("daemon-reload", NULL, false, e);
 	if (r == 0)
 		r = make_temporary(l, e);
 	if (r == 0 && l->rules && !cmd_exists("nft"))
@@ -115,7 +117,7 @@ int live_start(const struct live *l, const struct strv *services, struct strv *n
 	else if (r == 0 && l->rules)
 		r = load_rules(e);
 	if (r == 0 && services->count > 0)
-		r = systemctl("start", services, e);
+		r = systemctl("start", services, l->boots, e);
 	return r;
 }
 
@@ -126,7 +128,7 @@ void live_stop(const struct live *l, const struct strv *services)
 	if (!l->on || services->count == 0)
 		return;
 	interrupt_defer();
-	if (systemctl("stop", services, &e) < 0)
+	if (systemctl("stop", services, false, &e) < 0)
 		log_warning("%s", e.msg);
 	interrupt_resume();
 }
@@ -138,7 +140,7 @@ void live_reload(const struct live *l)
 	if (!l->on)
 		return;
 	interrupt_defer();
-	if (l->units && systemctl("daemon-reload", NULL, &e) < 0)
+	if (l->units && systemctl("daemon-reload", NULL, false, &e) < 0)
 		log_warning("%s", e.msg);
 	if (l->rules && cmd_exists("nft") && load_rules(&e) < 0)
 		log_warning("%s", e.msg);

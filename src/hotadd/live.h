@@ -10,6 +10,7 @@
 
 struct live {
 	bool on;               /* it is this machine that has changed, and systemd runs */
+	bool boots;            /* services are not waited for */
 	bool units;            /* of systemd */
 	bool rules;            /* /etc/nftables.conf */
 	struct strv temporary; /* names of files in tmpfiles.d */

@@ -440,13 +440,14 @@ static int find_pending(const struct hotadd_site *s, struct undo_list *u, struct
 static int undo_locked(
 	const struct hotadd_site *s, const struct undo_list *u, const char *text, struct err *e)
 {
-	const struct live live = {.on = s->live, .units = true, .rules = true};
+	const struct live live = {
+		.on = s->live, .boots = s->boots, .units = true, .rules = !s->boots};
 	autostrv left = {0}, notes = {0};
 	const struct undo_spec spec = {.late = true, .left = &left, .step = s->step, .ctx = s->ctx};
 	bool adds = str_eq(u->operation, "add");
 	struct err own = {0};
 
-	if (adds)
+	if (adds && !s->boots)
 		live_stop(&live, &u->services);
 	int r = transaction_undo(s->root_fd, u, &spec, e);
 	say_left(&left);

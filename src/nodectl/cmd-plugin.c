@@ -178,10 +178,13 @@ static int add(const struct options *o, const char *where, struct hotadd_plan *p
 	struct hotadd_spec spec = {.dry_run = o->dry_run, .show = show_once, .show_ctx = shown};
 	int r = set_demand(o, &spec.demand, &trust, sum, e);
 
+	/* Downloads take their time: before the lock is taken. */
+	if (r == 0)
+		r = get_file(o, where, &file, e);
 	if (r == 0)
 		r = plugin_site_open(o->root, false, &s, e);
 	if (r == 0)
-		r = get_file(o, where, &file, e);
+		r = plugin_site_check_quiet(&s.state, e);
 	if (r != 0)
 		return r;
 	const struct hotadd_image image = {
@@ -251,6 +254,8 @@ static int run_remove(const void *parsed, char *const args[], struct progress *p
 	int r = plugin_site_open(o->root, false, &s, e);
 
 	if (r == 0)
+		r = plugin_site_check_quiet(&s.state, e);
+	if (r == 0)
 		r = hotadd_remove(&s.site, args[0], o->dry_run, &plan, p, e);
 	if (o->json) {
 		say_json(o, &plan, r, e);
@@ -275,4 +280,20 @@ const struct cli_command cmd_plugin_remove = {
 	.max_args = 1,
 	.has_progress = true,
 	.run = run_remove,
+};
+
+static int run_recover(UNUSED const void *parsed, UNUSED char *const args[],
+	UNUSED struct progress *p, struct err *e)
+{
+	return plugin_site_recover(e);
+}
+
+const struct cli_command cmd_plugin_recover = {
+	.name = "plugin recover",
+	.args = "",
+	.summary = "Take back a change of plugins that was cut off",
+	.details =
+		"Waits until whoever adds or removes a plugin has come to an end; when there is\n"
+		"something to take back then, it was killed.  Run by systemd.\n",
+	.run = run_recover,
 };

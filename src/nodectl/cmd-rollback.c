@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "nodectl/commands.h"
+#include "nodectl/plugin-site.h"
 #include "nodectl/restart.h"
 #include "upgrade/upgrade.h"
 
@@ -35,6 +36,9 @@ static int run(
 	autofree char *layer = NULL;
 	int r = o->reboot && !o->allow_running_vms ? upgrade_check_restart(e) : 0;
 
+	/* Of this layer's notes, which the other one does not have: /var is that of both. */
+	if (r == 0 && !o->dry_run)
+		r = plugin_site_mend(e);
 	if (r == 0)
 		r = rollback_run(&spec, &layer, e);
 	if (o->json)

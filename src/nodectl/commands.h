@@ -24,6 +24,7 @@ extern const struct cli_command cmd_motd;
 extern const struct cli_command cmd_plugin_add;
 extern const struct cli_command cmd_plugin_info;
 extern const struct cli_command cmd_plugin_list;
+extern const struct cli_command cmd_plugin_recover;
 extern const struct cli_command cmd_plugin_remove;
 extern const struct cli_command cmd_plugin_verify;
 extern const struct cli_command cmd_recover;

@@ -18,6 +18,7 @@ static const struct cli_command *const commands[] = {
 	&cmd_plugin_list,
 	&cmd_plugin_info,
 	&cmd_plugin_verify,
+	&cmd_plugin_recover,
 	&cmd_diff,
 	&cmd_verify,
 	&cmd_recover,

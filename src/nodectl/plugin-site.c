@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nodectl/plugin-site.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/file.h"
+#include "base/interrupt.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "upgrade/site-lock.h"
 #include "upgrade/site.h"
 
-#define SYSTEMD_FOLDER     "/run/systemd/system" /* sd_booted(3) */
 #define CMD_LINE_MAX_BYTES (64 * KIB)
+#define RETRY_SECONDS      2
 
 void plugin_site_fini(struct plugin_site *s)
 {
@@ -32,7 +35,7 @@ static int open_folder(const char *root, struct plugin_site *s, struct err *e)
 {
 	s->site.root = root;
 	s->site.root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	s->site.live = is_this_machine(root) && file_exists(SYSTEMD_FOLDER);
+	s->site.live = is_this_machine(root) && file_exists(PLUGIN_SITE_SYSTEMD);
 	return s->site.root_fd < 0 ? err_errno(e, "'%s'", root) : 0;
 }
 
@@ -104,4 +107,63 @@ int plugin_site_mend(struct err *e)
 	if (r == 0)
 		r = lock("/", &s, e);
 	return r == 0 ? recover(&s, e) : r;
+}
+
+/* Once.  -EBUSY: somebody changes packages. */
+static int recover_here(struct err *e)
+{
+	autopluginsite s = PLUGIN_SITE_NONE;
+	int r = open_folder("/", &s, e);
+
+	if (r < 0)
+		return r;
+	s.lock_fd = site_lock_until(SITE_LOCK_PATH, UINT64_MAX, e);
+	return s.lock_fd < 0 ? s.lock_fd : recover(&s, e);
+}
+
+int plugin_site_recover(struct err *e)
+{
+	autofree char *text = NULL;
+
+	if (geteuid() != 0)
+		return err_set(e, EPERM, "this needs root");
+	int r = file_read("/proc/cmdline", CMD_LINE_MAX_BYTES, &text, NULL, e);
+	if (r < 0)
+		return r;
+	autofree char *layer = node_kernel_param(text, BOOT_LAYER_PARAM);
+	if (!layer)
+		return 0;
+	for (;;) {
+		struct err own = {0};
+
+		r = recover_here(&own);
+		if (r != -EBUSY)
+			return r < 0 ? err_set(e, -r, "%s", own.msg) : 0;
+		nanosleep(&(struct timespec){.tv_sec = RETRY_SECONDS}, NULL);
+		r = interrupt_check(e);
+		if (r < 0)
+			return r;
+	}
+}
+
+int plugin_site_check_quiet(const struct node_state *s, struct err *e)
+{
+	const char *trial = s->boot.trial, *staged = s->boot.staged;
+
+	if (trial && s->layer && str_eq(trial, s->layer))
+		return err_set(e, EBUSY,
+			"layer '%s' runs on trial: wait until it is found good, or 'nodectl bless', or "
+			"'nodectl rollback'",
+			trial);
+	if (trial)
+		return err_set(e, EBUSY,
+			"layer '%s' is waiting for its trial and would not have this: restart into it, "
+			"or 'nodectl rollback' to call it off",
+			trial);
+	if (staged)
+		return err_set(e, EBUSY,
+			"layer '%s' waits for 'nodectl activate' and would not have this: activate it "
+			"and restart, or 'nodectl rollback' to call it off",
+			staged);
+	return 0;
 }

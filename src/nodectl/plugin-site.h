@@ -7,6 +7,8 @@
 #include "hotadd/hotadd.h"
 #include "node/state.h"
 
+#define PLUGIN_SITE_SYSTEMD "/run/systemd/system" /* sd_booted(3) */
+
 struct plugin_site {
 	struct hotadd_site site;
 	struct node_state state;
@@ -29,3 +31,7 @@ void plugin_site_fini(struct plugin_site *s);
 
 /* Take back on this machine what was cut off; nothing on a live system and on what is no node. */
 int plugin_site_mend(struct err *e) MUST_CHECK;
+/* The same, waiting for whoever is at work, without end. */
+int plugin_site_recover(struct err *e) MUST_CHECK;
+/* -EBUSY: a layer is on trial or waits, and would have the plugins that there are now. */
+int plugin_site_check_quiet(const struct node_state *s, struct err *e) MUST_CHECK;

@@ -311,6 +311,21 @@ flock "$root/run/bedplate/lock" "$nodectl" plugin add -q --root="$root" --allow-
 grep -q "another operation is in progress" "$work/err" || fail "$(cat "$work/err")"
 unchanged "locked"
 
+# A layer that waits for its trial would not have it, and has the same /var.
+mkdir -p "$root/boot/grub"
+{
+	printf '# GRUB Environment Block\ndefault=node-1.2+1\ntrial=node-1.3+1\ntries=1\n'
+	printf '%01024d' 0 | tr 0 '#'
+} | head -c 1024 >"$root/boot/grub/grubenv"
+listing >before
+refuse "layer 'node-1.3+1' is waiting for its trial and would not have this: restart into it, or 'nodectl rollback' to call it off" \
+	one-1.0.plugin
+expect 1 node remove -q one
+grep -q "is waiting for its trial" "$work/err" || fail "$(cat "$work/err")"
+unchanged "a trial"
+rm -r "$root/boot"
+listing >before
+
 # --- Killed, at one moment or another: as before, or all of it.
 plugin slow '"/usr/share/slow/", "/etc/original", "/etc/there/"' <<'END'
 %post
