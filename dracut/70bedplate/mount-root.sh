@@ -234,6 +234,8 @@ mount_layer() {
 		fail "layer '$vg/$layer' cannot be mounted: $said" "To start without it, $stateless_hint."
 	[ -d $run/layer/upper/../work ] ||
 		fail "'$vg/$layer' is no layer: it lacks the folder upper or work" "$other_entry"
+	# What "nodectl plugin" was trying when the power went is of no use, and may have filled it.
+	ran rm -rf $run/layer/.plugin-stage || echo "$run/layer/.plugin-stage stays: $said"
 	check_room
 }
 

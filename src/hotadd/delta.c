@@ -5,6 +5,7 @@
  */
 #include "hotadd/delta.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -128,6 +129,21 @@ static bool strip(struct tree_entry *en)
 	return opaque;
 }
 
+/* What lies under a volume that is mounted there is no matter of the stage. */
+static bool is_covered(const struct finder *f, const char *path, const struct stat *st)
+{
+	bool var = f->stage->var_upper_fd >= 0 && (str_eq(path, "var") || str_starts(path, VAR));
+
+	return S_ISDIR(st->st_mode) && st->st_dev != (var ? f->var_dev : f->root_dev);
+}
+
+static int refuse_mount(const char *path, struct err *e)
+{
+	return err_set(e, EBUSY,
+		"something is mounted on '/%s', which a plugin cannot change: unmount it first",
+		path);
+}
+
 /* All that is in a folder of the system. */
 static int add_below(struct finder *f, const char *path, struct err *e)
 {
@@ -152,6 +168,13 @@ static int add_below(struct finder *f, const char *path, struct err *e)
 			free(moved.path);
 			continue;
 		}
+		struct stat st;
+		if (S_ISDIR(en->mode) && fstatat(fd, en->path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+			is_covered(f, moved.path, &st)) {
+			r = refuse_mount(moved.path, e);
+			free(moved.path);
+			return r;
+		}
 		if (is_in_var(f->stage, moved.path))
 			moved.inode |= VAR_INODES;
 		free(en->path);
@@ -159,6 +182,27 @@ static int add_below(struct finder *f, const char *path, struct err *e)
 		tree_add(f->out->before, &moved);
 	}
 	return 0;
+}
+
+/* A node may have volumes there, and log files are not brought over. */
+static bool may_be_volume(const char *path)
+{
+	return str_starts(path, VAR "log/") || str_starts(path, VAR "cache/");
+}
+
+/* A stage sees what lies below it.  Files of an overlay may have another st_dev than their folder. */
+static int check_mount(const struct finder *f, int folder_fd, const char *path, struct err *e)
+{
+	bool var = f->stage->var_upper_fd >= 0 && str_starts(path, VAR);
+	const char *slash = strrchr(path, '/');
+	autofree char *folder = xstrndup(path, slash ? (size_t)(slash - path) : 0);
+	struct stat st;
+
+	if (fstat(folder_fd, &st) < 0)
+		return err_errno(e, "'/%s'", folder);
+	if (st.st_dev == (var ? f->var_dev : f->root_dev) || may_be_volume(path))
+		return 0;
+	return refuse_mount(folder, e);
 }
 
 /* 1: the system has it, as *st. */
@@ -171,21 +215,15 @@ static int look_before(struct finder *f, const char *path, struct stat *st, stru
 		return 0;
 	if (r < 0)
 		return err_set(e, -r, "'/%s' cannot be looked at", path);
-	r = tree_look(f->out->before, at.fd, at.name, path, e);
+	r = check_mount(f, at.fd, path, e);
+	if (r == 0)
+		r = tree_look(f->out->before, at.fd, at.name, path, e);
 	if (r > 0 && fstatat(at.fd, at.name, st, AT_SYMLINK_NOFOLLOW) < 0)
 		r = err_errno(e, "'/%s'", path);
 	close(at.fd);
 	if (r > 0 && is_in_var(f->stage, path))
 		f->out->before->entries[f->out->before->count - 1].inode |= VAR_INODES;
 	return r;
-}
-
-/* What lies under a volume that is mounted there is no matter of the stage. */
-static bool is_covered(const struct finder *f, const char *path, const struct stat *st)
-{
-	bool var = f->stage->var_upper_fd >= 0 && (str_eq(path, "var") || str_starts(path, VAR));
-
-	return S_ISDIR(st->st_mode) && st->st_dev != (var ? f->var_dev : f->root_dev);
 }
 
 static void take_attributes(struct tree_entry *en, const struct tree_entry *from)
@@ -222,7 +260,7 @@ static int take_entry(struct finder *f, struct tree_entry *en, char *path, struc
 	int r = known ? 0 : look_before(f, path, &st, e);
 
 	if (r > 0 && S_ISDIR(st.st_mode) && (!S_ISDIR(en->mode) || opaque)) {
-		r = add_below(f, path, e);
+		r = is_covered(f, path, &st) ? refuse_mount(path, e) : add_below(f, path, e);
 		hide(f, path);
 	}
 	if (whiteout || r < 0) {

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "hotadd/stage.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
+#include <linux/fs.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -26,11 +30,39 @@ static bool has_layer(const char *root)
 	return file_exists(upper) && file_exists(work);
 }
 
+static int clear_flags(
+	const char *path, const struct stat *st, UNUSED int type, UNUSED struct FTW *where)
+{
+	int flags = 0;
+
+	if (!S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode))
+		return 0;
+	autofd int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd >= 0 && ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 &&
+		(flags & (FS_IMMUTABLE_FL | FS_APPEND_FL))) {
+		flags &= ~(FS_IMMUTABLE_FL | FS_APPEND_FL);
+		(void)!ioctl(fd, FS_IOC_SETFLAGS, &flags);
+	}
+	return 0;
+}
+
+/* A script may have made files that nobody can delete, with chattr(1). */
+static int remove_area(const char *area, struct err *e)
+{
+	struct err own = {0};
+	int r = file_remove_tree(area, &own);
+
+	if (r != -EPERM)
+		return r < 0 ? err_set(e, -r, "%s", own.msg) : 0;
+	(void)!nftw(area, clear_flags, 32, FTW_PHYS | FTW_MOUNT);
+	return file_remove_tree(area, e);
+}
+
 int stage_drop_leftovers(const char *root, struct err *e)
 {
 	autofree char *area = layer_area(root);
 
-	return has_layer(root) ? file_remove_tree(area, e) : 0;
+	return has_layer(root) ? remove_area(area, e) : 0;
 }
 
 void stage_close(struct stage *s)
@@ -50,7 +82,7 @@ void stage_close(struct stage *s)
 		umount2(s->tree, MNT_DETACH);
 	if (s->tmpfs)
 		umount2(s->area, MNT_DETACH);
-	else if (s->area && file_remove_tree(s->area, &e) < 0)
+	else if (s->area && remove_area(s->area, &e) < 0)
 		log_debug("%s", e.msg);
 	free(s->area);
 	free(s->tree);
@@ -61,7 +93,7 @@ static int make_area(const char *root, struct stage *s, struct err *e)
 {
 	if (has_layer(root)) {
 		s->area = layer_area(root);
-		int r = file_remove_tree(s->area, e);
+		int r = remove_area(s->area, e);
 		return r < 0 ? r : file_make_folder(s->area, 0700, e);
 	}
 	int r = file_make_folder(MEMORY_FOLDER, 0700, e);

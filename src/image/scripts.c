@@ -102,7 +102,10 @@ static int run_inside(const struct scripts_env *run, const struct ks_script *s, 
 		r = write_script(root_fd, path, s, e);
 	if (r < 0)
 		return r;
-	chroot_cmd_init(root, &c);
+	if (run->guarded)
+		chroot_cmd_init_guarded(root, &c);
+	else
+		chroot_cmd_init(root, &c);
 	add_date(&c, run);
 	add_interpreter(&c, s);
 	cmd_add(&c, path, NULL);

@@ -25,6 +25,7 @@ struct scripts_env {
 	const char *tree_path; /* NULL: there is no tree */
 	int64_t source_date;   /* seconds since 1970; 0: the scripts get none */
 	int log_fd;
+	bool guarded; /* the tree is a copy of the system that runs: chroot_cmd_init_guarded() */
 	bool on_node; /* inside the tree, with the devices of this machine */
 	/* Of a plugin: %pre runs inside the tree too, and a script that fails is always an error. */
 	bool is_plugin;

@@ -39,7 +39,10 @@ static void watch_dpkg(void *ctx, const char *line)
 
 static void begin(const struct plugin_place *place, const struct chroot *root, struct cmd *c)
 {
-	chroot_cmd_init(root, c);
+	if (place->on_node)
+		chroot_cmd_init_guarded(root, c);
+	else
+		chroot_cmd_init(root, c);
 	c->log_fd = place->log_fd;
 	cmd_env(c, "SOURCE_DATE_EPOCH=%lld", (long long)place->source_date);
 	/* The kernel's hooks make no initramfs: the image gets one, at the end. */
@@ -209,7 +212,8 @@ int plugin_install(const struct candidate *x, const struct plugin_place *place, 
 	const struct scripts_env env = {.tree_path = place->tree_path,
 		.source_date = place->source_date,
 		.log_fd = place->log_fd,
-		.is_plugin = true};
+		.is_plugin = true,
+		.guarded = place->on_node};
 	int r = scripts_run(x->plugin.recipe->doc, KS_PRE, &env, NULL, e);
 
 	if (r == 0)

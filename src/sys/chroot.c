@@ -251,11 +251,8 @@ void chroot_cmd_init_outside(struct cmd *cmd)
 	cmd_add(cmd, "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", NULL);
 }
 
-void chroot_cmd_init(const struct chroot *c, struct cmd *cmd)
+static void set_environment(struct cmd *cmd)
 {
-	cmd_add(cmd, "unshare", "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child",
-		"--mount-proc", NULL);
-	cmd_addf(cmd, "--root=%s", c->tree_path);
 	/* Process 1 of a namespace gets no signal that it has no handler for (pid_namespaces(7)). */
 	cmd->kill_at_once = true;
 	cmd->clean_env = true;
@@ -269,4 +266,29 @@ void chroot_cmd_init(const struct chroot *c, struct cmd *cmd)
 	 */
 	cmd_env(cmd, "SYSTEMD_OFFLINE=1");
 	cmd_env(cmd, "SYSTEMD_IN_CHROOT=1");
+}
+
+void chroot_cmd_init(const struct chroot *c, struct cmd *cmd)
+{
+	cmd_add(cmd, "unshare", "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child",
+		"--mount-proc", NULL);
+	cmd_addf(cmd, "--root=%s", c->tree_path);
+	set_environment(cmd);
+}
+
+void chroot_cmd_init_guarded(const struct chroot *c, struct cmd *cmd)
+{
+	/* Before the chroot: the tree need not have the tools. */
+	static const char guard[] =
+		"set -e; tree=$1; shift; cd /\n"
+		"for file in \"$tree/proc/sys\" \"$tree/proc/sysrq-trigger\"; do\n"
+		"[ -e \"$file\" ] || continue\n"
+		"mount --bind \"$file\" \"$file\"; mount -o remount,bind,ro \"$file\"; done\n"
+		"exec setpriv --bounding-set=-sys_module,-sys_time,-sys_boot chroot \"$tree\" \"$@\"";
+
+	cmd_add(cmd, "setpriv", "--pdeathsig=KILL", "unshare", "--mount", "--pid", "--ipc", "--uts",
+		"--net", "--fork", "--kill-child", NULL);
+	cmd_addf(cmd, "--mount-proc=%s/proc", c->tree_path);
+	cmd_add(cmd, "sh", "-c", guard, "sh", c->tree_path, NULL);
+	set_environment(cmd);
 }

@@ -37,5 +37,11 @@ DEFINE_AUTOPTR(chroot, chroot_close)
  */
 void chroot_cmd_init(const struct chroot *c, struct cmd *cmd);
 
+/*
+ * The same for a copy of the system that runs: it has a network of its own, cannot change settings of the
+ * kernel, load modules, set the clock or restart, and ends with us, however we end.
+ */
+void chroot_cmd_init_guarded(const struct chroot *c, struct cmd *cmd);
+
 /* Begin a command that runs outside of any tree, but whose children end with it as above. */
 void chroot_cmd_init_outside(struct cmd *cmd);

@@ -266,6 +266,20 @@ refuse "plugin 'sly' changes '/etc/original', which it does not declare" sly-1.0
 deb present present 1.0 etc/original
 printf '%%packages\npresent\n%%end\n' | plugin present '"/etc/original"'
 refuse "plugin 'present': package 'present' brings '/etc/original', which the image has already" present-1.0.plugin
+# The kernel is that of the node.
+plugin kernel '"/usr/share/kernel/"' <<'END'
+%post
+while read -r key value; do
+	[ "$key" != CapBnd: ] || [ $((0x$value & 1 << 16 | 0x$value & 1 << 25)) = 0 ] || exit 7
+done </proc/self/status
+read -r value </proc/sys/vm/swappiness
+if { echo "$value" >/proc/sys/vm/swappiness; } 2>/dev/null; then exit 8; fi
+while read -r name rest; do
+	case $name in eth* | en*) exit 9 ;; esac
+done </proc/net/dev
+%end
+END
+expect 0 node add -q --allow-unsigned --dry-run kernel-1.0.plugin
 printf '#!/bin/sh\nexit 1\n' >scripts/postinst
 deb fails fails 1.0 usr/share/fails/file
 printf '%%packages\nfails\n%%end\n' | plugin fails '"/usr/share/fails/"'
@@ -317,13 +331,14 @@ mkdir -p "$root/boot/grub"
 	printf '# GRUB Environment Block\ndefault=node-1.2+1\ntrial=node-1.3+1\ntries=1\n'
 	printf '%01024d' 0 | tr 0 '#'
 } | head -c 1024 >"$root/boot/grub/grubenv"
+echo 'bedplate.layer=node-1.2+1' >"$root/proc/cmdline"
 listing >before
 refuse "layer 'node-1.3+1' is waiting for its trial and would not have this: restart into it, or 'nodectl rollback' to call it off" \
 	one-1.0.plugin
 expect 1 node remove -q one
 grep -q "is waiting for its trial" "$work/err" || fail "$(cat "$work/err")"
 unchanged "a trial"
-rm -r "$root/boot"
+rm -r "$root/boot" "$root/proc/cmdline"
 listing >before
 
 # --- Killed, at one moment or another: as before, or all of it.
