@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/xalloc.h"
 #include "hotadd/copy.h"
 #include "hotadd/hotadd.h"
@@ -16,6 +18,7 @@
 #include "plugin/install.h"
 
 #define TEXT_MAX_BYTES (64 * MIB)
+#define DPKG_INFO      "/var/lib/dpkg/info"
 
 struct removal {
 	struct run run;
@@ -23,12 +26,15 @@ struct removal {
 	struct undo_list kept;
 	int kept_fd;
 	struct plugin_policy *policy;
+	struct strv owned; /* paths of packages, sorted, once they were read */
+	bool owned_read;
 };
 
 static void removal_fini(struct removal *m)
 {
 	run_fini(&m->run);
 	undo_list_fini(&m->kept);
+	strv_fini(&m->owned);
 	plugin_policy_free(m->policy);
 	if (m->kept_fd >= 0)
 		close(m->kept_fd);
@@ -125,13 +131,40 @@ static int restore_text(const struct removal *m, const struct undo_item *item,
 	return io_write(fd, text, strlen(text), e);
 }
 
+/* 0: nothing is there. */
+static unsigned type_at(const struct copy_place *at)
+{
+	struct stat st;
+
+	return fstatat(at->fd, at->name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? 0 : st.st_mode & S_IFMT;
+}
+
+static bool leads_to(const struct copy_place *at, const char *target)
+{
+	char text[PATH_MAX + 1];
+	ssize_t len = readlinkat(at->fd, at->name, text, PATH_MAX);
+
+	if (len < 0)
+		return false;
+	text[len] = '\0';
+	return str_eq(text, target);
+}
+
 /* 1: as the plugin has left it. */
-static int is_as_recorded(const struct removal *m, const char *path, struct err *e)
+static int is_as_recorded(
+	const struct removal *m, const char *path, const struct copy_place *at, struct err *e)
 {
 	const struct files_entry *was = files_find(m->record->files, path);
+	unsigned now = type_at(at);
 	uint8_t sum[SHA256_BYTES];
 
-	if (!was || !S_ISREG(was->mode))
+	if (!was)
+		return 1;
+	if (now != (was->mode & S_IFMT))
+		return 0;
+	if (S_ISLNK(was->mode))
+		return leads_to(at, was->target);
+	if (!S_ISREG(was->mode))
 		return 1;
 	autofd int fd = file_open_beneath(
 		m->run.stage.tree_fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, NULL);
@@ -144,52 +177,174 @@ static int is_as_recorded(const struct removal *m, const char *path, struct err 
 	return r < 0 ? r : memcmp(sum, was->sha256, SHA256_BYTES) == 0;
 }
 
+static int keep(const struct removal *m, const struct undo_item *item, const char *why)
+{
+	strv_take(&m->run.plan->notes, xasprintf("'/%s' %s, and stays", item->path, why));
+	return 0;
+}
+
+/* Of another type than before.  1: it is gone. */
+static int clear_place(const struct removal *m, const struct undo_item *item,
+	const struct copy_place *at, struct err *e)
+{
+	bool folder = type_at(at) == S_IFDIR;
+
+	if (unlinkat(at->fd, at->name, folder ? AT_REMOVEDIR : 0) == 0)
+		return 1;
+	if (errno == ENOTEMPTY || errno == EEXIST)
+		return keep(m, item, "is a folder with other things in it");
+	return err_errno(e, "removing");
+}
+
 static int restore_file(const struct removal *m, const struct undo_item *item,
 	const struct copy_place *at, struct err *e)
 {
-	struct stat st;
+	const struct copy_place from = {.fd = m->kept_fd, .name = item->copy};
+	unsigned was = type_at(&from), now = type_at(at);
 
-	if (fstatat(m->kept_fd, item->copy, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return err_errno(e, "the copy of it");
-	if (S_ISDIR(st.st_mode)) {
-		const struct copy_place from = {.fd = m->kept_fd, .name = item->copy};
-
-		if (faccessat(at->fd, at->name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-			return 0;
-		return copy_object(&from, at, e);
-	}
-	if (item->after && intree_has(m->run.stage.tree_fd, item->path))
+	if (was == 0)
+		return err_set(e, ENOENT, "the copy of it is gone");
+	if (item->after && now == S_IFREG)
 		return restore_text(m, item, at, e);
-	int r = is_as_recorded(m, item->path, e);
+	if (now != 0 && now != S_IFDIR && strv_has(&m->record->removed, item->path))
+		return keep(m, item, "was removed by the plugin and made again since");
+	if (was == S_IFDIR && now == S_IFDIR)
+		return 0;
+	int r = now == 0 ? 1 : is_as_recorded(m, item->path, at, e);
 	if (r == 0)
-		strv_take(&m->run.plan->notes,
-			xasprintf("'/%s' was changed since the plugin changed it, and stays",
-				item->path));
-	return r > 0 ? restore_copy(m, item, at, e) : r;
+		return keep(m, item, "was changed since the plugin changed it");
+	if (r > 0 && now != 0 && now != was)
+		r = clear_place(m, item, at, e);
+	if (r <= 0)
+		return r;
+	return was == S_IFDIR ? copy_object(&from, at, e) : restore_copy(m, item, at, e);
 }
 
-/* A folder goes with what came to be in it when it is the plugin's; else only when it is empty. */
-static int remove_file(const struct removal *m, const struct undo_item *item,
-	const struct copy_place *at, struct err *e)
-{
-	struct stat st;
+/* ---- folders of the plugin, and what is not its own in them ---- */
 
-	if (fstatat(at->fd, at->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT ? 0 : err_errno(e, "looking");
-	if (!S_ISDIR(st.st_mode))
+static int compare_paths(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* As dpkg has it, in the tree: /lib/x is /usr/lib/x when /lib is a link. */
+static void own_path(const struct removal *m, const char *line, struct strv *out)
+{
+	const char *path = line + strspn(line, "/");
+	autofree char *first = xstrndup(path, strcspn(path, "/"));
+	char target[8];
+
+	if (!*path || str_eq(path, "."))
+		return;
+	bool merged = readlinkat(m->run.stage.tree_fd, first, target, sizeof(target)) >= 4 &&
+		memcmp(target, "usr/", 4) == 0;
+	strv_take(out, xasprintf("%s%s", merged ? "usr/" : "", path));
+}
+
+static int read_owned(struct removal *m, struct err *e)
+{
+	autofd int info_fd = file_open_in_root(
+		m->run.stage.tree_fd, DPKG_INFO, O_RDONLY | O_DIRECTORY, 0, e);
+	autofree char *proc = xasprintf("/proc/self/fd/%d", info_fd);
+	autostrv names = {0};
+	int r = info_fd < 0 ? info_fd : file_list(proc, &names, e);
+
+	for (size_t i = 0; r == 0 && i < names.count; i++) {
+		autofree char *text = NULL;
+
+		if (!str_ends(names.items[i], ".list"))
+			continue;
+		r = file_read_in_root(info_fd, names.items[i], TEXT_MAX_BYTES, &text, e);
+		char *rest = text;
+		for (char *line; r == 0 && (line = str_next_word(&rest, "\n"));)
+			own_path(m, line, &m->owned);
+	}
+	strv_sort(&m->owned);
+	m->owned_read = r == 0;
+	return r;
+}
+
+static bool is_owned(const struct removal *m, const char *path)
+{
+	const char *owner = plugin_records_owner(&m->run.records, path);
+
+	if (owner && !str_eq(owner, m->record->manifest.name))
+		return true;
+	return m->owned.count > 0 &&
+		bsearch(&path, m->owned.items, m->owned.count, sizeof(*m->owned.items),
+			compare_paths);
+}
+
+/* What others have there stays, and so do the folders on its way. */
+static int sweep(
+	const struct removal *m, const struct copy_place *at, const char *path, struct err *e)
+{
+	autofree char *proc = copy_place_path(at);
+	autofd int fd = openat(at->fd, at->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	autostrv names = {0};
+	int r = fd < 0 ? err_errno(e, "opening") : file_list(proc, &names, e);
+
+	for (size_t i = 0; r == 0 && i < names.count; i++) {
+		autofree char *below = xasprintf("%s/%s", path, names.items[i]);
+		const struct copy_place in = {.fd = fd, .name = names.items[i]};
+
+		if (type_at(&in) == S_IFDIR)
+			r = sweep(m, &in, below, e);
+		else if (!is_owned(m, below) && unlinkat(fd, in.name, 0) < 0)
+			r = err_errno(e, "removing '/%s'", below);
+	}
+	if (r == 0 && !is_owned(m, path) && unlinkat(at->fd, at->name, AT_REMOVEDIR) < 0 &&
+		errno != ENOTEMPTY && errno != EEXIST)
+		r = err_errno(e, "removing");
+	return r;
+}
+
+static bool is_state(const struct removal *m, const char *path)
+{
+	const struct strv *state = &m->record->manifest.state;
+
+	for (size_t i = 0; i < state->count; i++) {
+		autofree char *real = plugin_real_path(
+			m->run.view.tree, state->items[i], str_ends(state->items[i], "/"));
+		size_t len = real ? strlen(real) : 0;
+
+		if (len > 0 && strncmp(path, real, len) == 0 &&
+			(path[len] == '/' || path[len] == '\0'))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * A folder goes with what came to be in it when it is the plugin's state; where it writes, with what is
+ * nobody else's; all others only when they are empty.
+ */
+static int remove_file(
+	struct removal *m, const struct undo_item *item, const struct copy_place *at, struct err *e)
+{
+	unsigned type = type_at(at);
+
+	if (type == 0)
+		return 0;
+	if (type != S_IFDIR)
 		return unlinkat(at->fd, at->name, 0) < 0 ? err_errno(e, "removing") : 0;
-	if (plugin_policy_declares(m->policy, item->path)) {
+	if (unlinkat(at->fd, at->name, AT_REMOVEDIR) == 0)
+		return 0;
+	if (errno != ENOTEMPTY && errno != EEXIST)
+		return err_errno(e, "removing");
+	if (is_state(m, item->path)) {
 		autofree char *path = copy_place_path(at);
 
 		return file_remove_tree(path, e);
 	}
-	if (unlinkat(at->fd, at->name, AT_REMOVEDIR) < 0 && errno != ENOTEMPTY && errno != EEXIST)
-		return err_errno(e, "removing");
-	return 0;
+	if (!plugin_policy_declares(m->policy, item->path))
+		return 0;
+	int r = m->owned_read ? 0 : read_owned(m, e);
+	return r == 0 ? sweep(m, at, item->path, e) : r;
 }
 
 static int restore_item(
-	const struct removal *m, const struct undo_item *item, bool removes, struct err *e)
+	struct removal *m, const struct undo_item *item, bool removes, struct err *e)
 {
 	struct copy_place at;
 
@@ -241,6 +396,26 @@ static int change_copy(struct removal *m, struct err *e)
 	return r == 0 ? drop_records(m, e) : r;
 }
 
+/* Logs and caches are of the moment and no part of a transaction: folders that came with it, when it has gone. */
+static void drop_moments(const struct removal *m)
+{
+	for (size_t i = m->kept.count; i-- > 0;) {
+		const struct undo_item *item = &m->kept.items[i];
+		struct copy_place at;
+		struct err e = {0};
+
+		if (item->copy ||
+			!(str_starts(item->path, "var/log/") ||
+				str_starts(item->path, "var/cache/")) ||
+			copy_place_open(m->run.site->root_fd, item->path, &at, NULL) < 0)
+			continue;
+		autofree char *path = copy_place_path(&at);
+		if (type_at(&at) == S_IFDIR && file_remove_tree(path, &e) < 0)
+			log_warning("'/%s': %s", item->path, e.msg);
+		close(at.fd);
+	}
+}
+
 int hotadd_remove(const struct hotadd_site *s, const char *name, bool dry_run,
 	struct hotadd_plan *plan, struct progress *p, struct err *e)
 {
@@ -271,5 +446,8 @@ int hotadd_remove(const struct hotadd_site *s, const char *name, bool dry_run,
 	if (dry_run)
 		return 0;
 	r = run_carry_out(&m.run, &none, e);
-	return r == 0 ? transaction_tidy(s->root_fd, e) : r;
+	if (r < 0)
+		return r;
+	drop_moments(&m);
+	return transaction_tidy(s->root_fd, e);
 }

@@ -224,6 +224,45 @@ expect 0 node list
 [ ! -s "$work/out" ] || fail "$(cat "$work/out")"
 
 
+# Types that changed, what was made again, and what others have in the plugin's folders.
+mkdir "$root/etc/was-folder"
+echo in >"$root/etc/was-folder/in"
+echo flat >"$root/etc/was-file"
+ln -s one "$root/etc/was-link"
+plugin types '"/etc/was-folder", "/etc/was-folder/", "/etc/was-file", "/etc/was-file/", "/etc/was-link", "/etc/original",
+	"/usr/share/types/", "/var/log/types/"' ', "state": ["/var/lib/types/"]' <<'END'
+%post
+rm -r /etc/was-folder /etc/was-file /etc/original
+ln -sf two /etc/was-link
+echo file >/etc/was-folder
+mkdir -p /etc/was-file /usr/share/types /var/lib/types /var/log/types
+echo in >/etc/was-file/in
+echo own >/usr/share/types/own
+%end
+END
+expect 0 node add -q types-1.0.plugin --allow-unsigned
+echo again >"$root/etc/original"
+mkdir "$root/usr/share/types/deep"
+echo other >"$root/usr/share/types/deep/other"
+echo made >"$root/usr/share/types/made"
+echo state >"$root/var/lib/types/state"
+echo log >"$root/var/log/types/log"
+printf '/.\n/usr\n/usr/share/types/deep/other\n' >"$db/info/base.list"
+expect 0 node remove -q types
+grep -q "'/etc/original' was removed by the plugin and made again since, and stays" "$work/out" ||
+	fail "$(cat "$work/out")"
+same "$root/etc/was-folder/in" in
+same "$root/etc/was-file" flat
+[ "$(readlink "$root/etc/was-link")" = one ] || fail "a link leads elsewhere"
+same "$root/etc/original" again
+same "$root/usr/share/types/deep/other" other
+for path in usr/share/types/own usr/share/types/made var/lib/types var/log/types; do
+	[ ! -e "$root/$path" ] || fail "/$path is still there"
+done
+rm -r "$root/usr/share/types" "$root/etc/was-folder" "$root/etc/was-file" "$root/etc/was-link"
+echo /. >"$db/info/base.list"
+echo original >"$root/etc/original"
+
 # --- What is refused: one line, and nothing has changed.
 # refuse TEXT PLUGIN [OPTION...]: the beginning of what is said.
 refuse() {

@@ -556,6 +556,10 @@ static void what_is_taken_out_leaves_the_rest(void **state)
 {
 	struct scene s;
 	struct err e = {0};
+static void what_is_mounted_is_not_changed(void **state)
+{
+	static const char *const changes[] = {"echo x >etc/old/file", "rm -r etc/old",
+		"rm -r etc/old; mkdir etc/old", "rm -r etc; mkdir etc"};
 
 	if (geteuid() != 0)
 		skip();
@@ -589,6 +593,22 @@ static void what_is_taken_out_leaves_the_rest(void **state)
 	assert_int_equal(plugins.items[0].gone.count, 1);
 	assert_string_equal(plugins.items[0].gone.items[0], "etc/link/in");
 	end(&s);
+	for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
+		struct scene s;
+		struct err e = {0};
+
+		begin(&s);
+		autofree char *old = xasprintf("%s/etc/old", s.root);
+		run_sh(s.run.stage.tree, changes[i]);
+		assert_int_equal(mount("test", old, "tmpfs", 0, NULL), 0);
+		assert_int_equal(run_judge(&s.run, &e), -EBUSY);
+		assert_string_equal(e.msg,
+			"something is mounted on '/etc/old', which a plugin cannot change: unmount it first");
+		assert_int_equal(umount2(old, MNT_DETACH), 0);
+		end(&s);
+	}
+}
+
 static void what_one_did_to_a_text_goes(void **state)
 {
 	static const struct {
@@ -642,6 +662,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_declared_is_refused),
 		cmocka_unit_test(lines_of_others_stay),
 		cmocka_unit_test(what_is_taken_out_leaves_the_rest),
+		cmocka_unit_test(what_is_mounted_is_not_changed),
 		cmocka_unit_test(what_one_did_to_a_text_goes),
 	};
 	int r;
