@@ -429,6 +429,15 @@ int fetch_text(const char *url, const struct fetch_options *o, size_t max_bytes,
 	return 0;
 }
 
+int fetch_stream(
+	const char *url, const struct fetch_options *o, uint64_t max_bytes, int fd, struct err *e)
+{
+	autofree char *name = fetch_public_name(url);
+	auto_with(transfer_fini) struct transfer t = {.name = name, .fd = fd, .max = max_bytes};
+
+	return transfer(&t, url, o, e);
+}
+
 /* Take what fd has for the beginning. */
 static int take_up(struct transfer *t, struct err *e)
 {

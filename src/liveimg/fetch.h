@@ -36,6 +36,9 @@ int fetch_last_component(const char *url, char **out, struct err *e) MUST_CHECK;
  * -ELOOP: too many redirects, -EKEYREJECTED: the server's certificate is not trusted. */
 int fetch_text(const char *url, const struct fetch_options *o, size_t max_bytes, char **text,
 	size_t *len, struct err *e) MUST_CHECK;
+/* The same into an empty file that can be cut short. */
+int fetch_stream(const char *url, const struct fetch_options *o, uint64_t max_bytes, int fd,
+	struct err *e) MUST_CHECK;
 /*
  * Into a file, with progress in bytes; size_bytes is what it has to be.  What the file has already is
  * taken for the beginning, and only the rest is asked for.  The caller compares the digest.  -EBADMSG: another size; others as above.

@@ -59,18 +59,13 @@ static int download(
 	const struct options *o, const char *url, struct source_file *out, struct err *e)
 {
 	const struct fetch_options fetch = {.proxy = o->proxy, .insecure = o->insecure};
-	autofree char *bytes = NULL;
-	size_t len;
-	int r = fetch_text(url, &fetch, DOWNLOAD_MAX_BYTES, &bytes, &len, e);
 
-	if (r < 0)
-		return r;
 	out->fd = memfd_create("plugin", MFD_CLOEXEC);
 	if (out->fd < 0)
 		return err_errno(e, "memory for the download");
 	out->path = xasprintf("/proc/self/fd/%d", out->fd);
 	out->name = fetch_public_name(url);
-	return io_write(out->fd, bytes, len, e);
+	return fetch_stream(url, &fetch, DOWNLOAD_MAX_BYTES, out->fd, e);
 }
 
 static int get_file(

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdio.h>
 
+#include "base/log.h"
 #include "nodectl/commands.h"
 #include "nodectl/plugin-site.h"
 #include "nodectl/restart.h"
@@ -24,6 +26,19 @@ static const struct cli_opt opts[] = {
 		offsetof(struct options, allow_running_vms)},
 };
 
+/* Whoever goes back may have to because of that: only what is in progress is in the way. */
+static int take_back_plugins(struct err *e)
+{
+	struct err own = {0};
+	int r = plugin_site_mend(&own);
+
+	if (r == -EBUSY)
+		return err_set(e, EBUSY, "%s", own.msg);
+	if (r < 0)
+		log_warning("%s", own.msg);
+	return 0;
+}
+
 static int run(
 	const void *parsed, UNUSED char *const args[], UNUSED struct progress *p, struct err *e)
 {
@@ -38,7 +53,7 @@ static int run(
 
 	/* Of this layer's notes, which the other one does not have: /var is that of both. */
 	if (r == 0 && !o->dry_run)
-		r = plugin_site_mend(e);
+		r = take_back_plugins(e);
 	if (r == 0)
 		r = rollback_run(&spec, &layer, e);
 	if (o->json)
