@@ -8,8 +8,8 @@
 #include "base/xalloc.h"
 #include "hotadd/carry.h"
 #include "hotadd/copy.h"
-#include "hotadd/records.h"
 #include "hotadd/lines.h"
+#include "hotadd/records.h"
 #include "plugin/policy.h"
 
 #define TEXT_MAX_BYTES (64 * MIB)
