@@ -508,6 +508,66 @@ static void what_is_not_declared_is_refused(void **state)
 	end(&s);
 }
 
+static void what_is_mounted_is_not_changed(void **state)
+{
+	static const char *const changes[] = {"echo x >etc/old/file", "rm -r etc/old",
+		"rm -r etc/old; mkdir etc/old", "rm -r etc; mkdir etc"};
+
+	if (geteuid() != 0)
+		skip();
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
+		struct scene s;
+		struct err e = {0};
+
+		begin(&s);
+		autofree char *old = xasprintf("%s/etc/old", s.root);
+		run_sh(s.run.stage.tree, changes[i]);
+		assert_int_equal(mount("test", old, "tmpfs", 0, NULL), 0);
+		assert_int_equal(run_judge(&s.run, &e), -EBUSY);
+		assert_string_equal(e.msg,
+			"something is mounted on '/etc/old', which a plugin cannot change: unmount it first");
+		assert_int_equal(umount2(old, MNT_DETACH), 0);
+		end(&s);
+	}
+}
+
+static void what_one_did_to_a_text_goes(void **state)
+{
+	static const struct {
+		const char *path, *now, *before, *after, *want;
+	} cases[] = {
+		/* Changed by the plugin, and by others once more. */
+		{"etc/group", "adm:x:4:agent,admin\nx:x:9:\n", "adm:x:4:\n", "adm:x:4:agent\n",
+			"adm:x:4:admin\nx:x:9:\n"},
+		{"etc/gshadow", "adm:*::old\n", "adm:*::old,gone\n", "adm:*::old,agent\n",
+			"adm:*::old,gone\n"},
+		{"etc/shadow", "root:new:1::::::\nagent:!:1::::::\n", "root:old:1::::::\n",
+			"root:old:2::::::\nagent:!:1::::::\n", "root:new:1::::::\n"},
+		{"etc/passwd", "root:x:0:0::/:/bin/zsh\nagent:x:9:9::/:/bin/sh\n",
+			"root:x:0:0::/:/bin/sh\nold:x:5:5::/:/\n",
+			"root:x:0:0::/:/bin/sh\nagent:x:9:9::/:/\n",
+			"root:x:0:0::/:/bin/zsh\nold:x:5:5::/:/\n"},
+		/* An empty line is a line. */
+		{"etc/subuid", "a:1:2\n\nb:3:4\nc:5:6\n", "a:1:2\n\n", "a:1:2\n\nb:3:4\n",
+			"a:1:2\n\nc:5:6\n"},
+		/* Two plugins with the same port. */
+		{"etc/nftables.conf", "{\n a\n 1\n 1\n b\n}\n", "{\n a\n}\n", "{\n a\n 1\n}\n",
+			"{\n a\n 1\n b\n}\n"},
+		/* The end of a block goes with its beginning. */
+		{"etc/nftables.conf", "a {\n}\nb {\n 2\n}\nc {\n}\n", "a {\n}\n",
+			"a {\n}\nb {\n 2\n}\n", "a {\n}\nc {\n}\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		autofree char *got = lines_take_back(
+			cases[i].path, cases[i].now, cases[i].before, cases[i].after);
+
+		assert_string_equal(got, cases[i].want);
+	}
+}
+
 static void lines_of_others_stay(void **state)
 {
 	static const char before[] = "root:x:0:\nadm:x:4:\n";
@@ -556,127 +616,72 @@ static void what_is_taken_out_leaves_the_rest(void **state)
 {
 	struct scene s;
 	struct err e = {0};
-	static void what_is_mounted_is_not_changed(void **state)
-	{
-		static const char *const changes[] = {"echo x >etc/old/file", "rm -r etc/old",
-			"rm -r etc/old; mkdir etc/old", "rm -r etc; mkdir etc"};
 
-		if (geteuid() != 0)
-			skip();
-		(void)state;
-		begin(&s);
-		/* /var is no part of a layer, and accounts stay. */
-		static const char script[] =
-			"find etc opt ! -name passwd ! -path etc/systemd/system/x.service "
-			"-printf '%p %y %m %U:%G %l\\n' 2>/dev/null | sort\n"
-			"find etc -type f ! -name passwd ! -name x.service -exec sha256sum {} + | sort -k 2\n";
-		autofree char *before = sh(s.root, script);
-		add_with_record(&s);
-		run_sh(s.root,
-			"echo admin >>etc/systemd/system/x.service; rm etc/link/in\n"
-			"echo admin >>etc/nftables.conf; echo admin >>etc/passwd");
+	if (geteuid() != 0)
+		skip();
+	(void)state;
+	begin(&s);
+	/* /var is no part of a layer, and accounts stay. */
+	static const char script[] =
+		"find etc opt ! -name passwd ! -path etc/systemd/system/x.service "
+		"-printf '%p %y %m %U:%G %l\\n' 2>/dev/null | sort\n"
+		"find etc -type f ! -name passwd ! -name x.service -exec sha256sum {} + | sort -k 2\n";
+	autofree char *before = sh(s.root, script);
+	add_with_record(&s);
+	run_sh(s.root,
+		"echo admin >>etc/systemd/system/x.service; rm etc/link/in\n"
+		"echo admin >>etc/nftables.conf; echo admin >>etc/passwd");
 
-		autoaddedplugins plugins = {0};
-		assert_ok(added_plugins_read(s.root_fd, &plugins, &e), e);
-		assert_int_equal(plugins.count, 1);
-		assert_int_equal(plugins.items[0].file_fd, -1);
-		assert_ok(added_plugins_take_out(&plugins, &e), e);
-		autofree char *rules = sh(
-			s.root, "cat etc/nftables.conf; printf 'rules\\n' >etc/nftables.conf");
-		assert_string_equal(rules, "admin\n");
-		autofree char *after = sh(s.root, script);
-		assert_string_equal(after, before);
-		autofree char *stays = sh(s.root, "cat etc/systemd/system/x.service etc/passwd");
-		assert_string_equal(stays, "unit\nadmin\nuser\nplugin\nadmin\n");
-		assert_int_equal(plugins.items[0].changed.count, 1);
-		assert_string_equal(
-			plugins.items[0].changed.items[0], "etc/systemd/system/x.service");
-		assert_int_equal(plugins.items[0].gone.count, 1);
-		assert_string_equal(plugins.items[0].gone.items[0], "etc/link/in");
-		end(&s);
-		for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
-			struct scene s;
-			struct err e = {0};
+	autoaddedplugins plugins = {0};
+	assert_ok(added_plugins_read(s.root_fd, &plugins, &e), e);
+	assert_int_equal(plugins.count, 1);
+	assert_int_equal(plugins.items[0].file_fd, -1);
+	assert_ok(added_plugins_take_out(&plugins, &e), e);
+	autofree char *rules = sh(
+		s.root, "cat etc/nftables.conf; printf 'rules\\n' >etc/nftables.conf");
+	assert_string_equal(rules, "admin\n");
+	autofree char *after = sh(s.root, script);
+	assert_string_equal(after, before);
+	autofree char *stays = sh(s.root, "cat etc/systemd/system/x.service etc/passwd");
+	assert_string_equal(stays, "unit\nadmin\nuser\nplugin\nadmin\n");
+	assert_int_equal(plugins.items[0].changed.count, 1);
+	assert_string_equal(plugins.items[0].changed.items[0], "etc/systemd/system/x.service");
+	assert_int_equal(plugins.items[0].gone.count, 1);
+	assert_string_equal(plugins.items[0].gone.items[0], "etc/link/in");
+	end(&s);
+}
 
-			begin(&s);
-			autofree char *old = xasprintf("%s/etc/old", s.root);
-			run_sh(s.run.stage.tree, changes[i]);
-			assert_int_equal(mount("test", old, "tmpfs", 0, NULL), 0);
-			assert_int_equal(run_judge(&s.run, &e), -EBUSY);
-			assert_string_equal(e.msg,
-				"something is mounted on '/etc/old', which a plugin cannot change: unmount it first");
-			assert_int_equal(umount2(old, MNT_DETACH), 0);
-			end(&s);
-		}
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_kind_of_change_comes_over),
+		cmocka_unit_test(a_service_that_fails_takes_all_back),
+		cmocka_unit_test(at_every_step_it_is_all_or_nothing),
+		cmocka_unit_test(a_removal_is_all_or_nothing),
+		cmocka_unit_test(taking_back_can_be_repeated),
+		cmocka_unit_test(taking_back_is_cut_at_every_step),
+		cmocka_unit_test(what_others_did_since_stays),
+		cmocka_unit_test(a_volume_that_is_not_mounted_is_waited_for),
+		cmocka_unit_test(damaged_notes_are_put_aside),
+		cmocka_unit_test(a_name_that_is_not_utf8_comes_back),
+		cmocka_unit_test(what_others_change_meanwhile_is_no_ones_loss),
+		cmocka_unit_test(what_is_not_declared_is_refused),
+		cmocka_unit_test(what_is_mounted_is_not_changed),
+		cmocka_unit_test(what_one_did_to_a_text_goes),
+		cmocka_unit_test(lines_of_others_stay),
+		cmocka_unit_test(what_is_taken_out_leaves_the_rest),
+	};
+	int r;
+
+	make_folder(NULL);
+	/* In memory: everything is synced all the time. */
+	if (geteuid() == 0) {
+		assert_int_equal(chroot_enter_namespace(NULL), 0);
+		assert_int_equal(mount("test", folder, "tmpfs", 0, "mode=0755"), 0);
 	}
-
-	static void what_one_did_to_a_text_goes(void **state)
-	{
-		static const struct {
-			const char *path, *now, *before, *after, *want;
-		} cases[] = {
-			/* Changed by the plugin, and by others once more. */
-			{"etc/group", "adm:x:4:agent,admin\nx:x:9:\n", "adm:x:4:\n",
-				"adm:x:4:agent\n", "adm:x:4:admin\nx:x:9:\n"},
-			{"etc/gshadow", "adm:*::old\n", "adm:*::old,gone\n", "adm:*::old,agent\n",
-				"adm:*::old,gone\n"},
-			{"etc/shadow", "root:new:1::::::\nagent:!:1::::::\n", "root:old:1::::::\n",
-				"root:old:2::::::\nagent:!:1::::::\n", "root:new:1::::::\n"},
-			{"etc/passwd", "root:x:0:0::/:/bin/zsh\nagent:x:9:9::/:/bin/sh\n",
-				"root:x:0:0::/:/bin/sh\nold:x:5:5::/:/\n",
-				"root:x:0:0::/:/bin/sh\nagent:x:9:9::/:/\n",
-				"root:x:0:0::/:/bin/zsh\nold:x:5:5::/:/\n"},
-			/* An empty line is a line. */
-			{"etc/subuid", "a:1:2\n\nb:3:4\nc:5:6\n", "a:1:2\n\n", "a:1:2\n\nb:3:4\n",
-				"a:1:2\n\nc:5:6\n"},
-			/* Two plugins with the same port. */
-			{"etc/nftables.conf", "{\n a\n 1\n 1\n b\n}\n", "{\n a\n}\n",
-				"{\n a\n 1\n}\n", "{\n a\n 1\n b\n}\n"},
-			/* The end of a block goes with its beginning. */
-			{"etc/nftables.conf", "a {\n}\nb {\n 2\n}\nc {\n}\n", "a {\n}\n",
-				"a {\n}\nb {\n 2\n}\n", "a {\n}\nc {\n}\n"},
-		};
-
-		(void)state;
-		for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-			autofree char *got = lines_take_back(
-				cases[i].path, cases[i].now, cases[i].before, cases[i].after);
-
-			assert_string_equal(got, cases[i].want);
-		}
-	}
-
-	int main(void)
-	{
-		const struct CMUnitTest tests[] = {
-			cmocka_unit_test(every_kind_of_change_comes_over),
-			cmocka_unit_test(a_service_that_fails_takes_all_back),
-			cmocka_unit_test(at_every_step_it_is_all_or_nothing),
-			cmocka_unit_test(a_removal_is_all_or_nothing),
-			cmocka_unit_test(taking_back_can_be_repeated),
-			cmocka_unit_test(taking_back_is_cut_at_every_step),
-			cmocka_unit_test(what_others_did_since_stays),
-			cmocka_unit_test(a_volume_that_is_not_mounted_is_waited_for),
-			cmocka_unit_test(damaged_notes_are_put_aside),
-			cmocka_unit_test(a_name_that_is_not_utf8_comes_back),
-			cmocka_unit_test(what_others_change_meanwhile_is_no_ones_loss),
-			cmocka_unit_test(what_is_not_declared_is_refused),
-			cmocka_unit_test(lines_of_others_stay),
-			cmocka_unit_test(what_is_taken_out_leaves_the_rest),
-			cmocka_unit_test(what_is_mounted_is_not_changed),
-			cmocka_unit_test(what_one_did_to_a_text_goes),
-		};
-		int r;
-
-		make_folder(NULL);
-		/* In memory: everything is synced all the time. */
-		if (geteuid() == 0) {
-			assert_int_equal(chroot_enter_namespace(NULL), 0);
-			assert_int_equal(mount("test", folder, "tmpfs", 0, "mode=0755"), 0);
-		}
-		make_fakes();
-		r = cmocka_run_group_tests(tests, NULL, NULL);
-		umount2(folder, MNT_DETACH);
-		drop_folder(NULL);
-		return r;
-	}
+	make_fakes();
+	r = cmocka_run_group_tests(tests, NULL, NULL);
+	umount2(folder, MNT_DETACH);
+	drop_folder(NULL);
+	return r;
+}
