@@ -377,7 +377,7 @@ refuse "layer 'node-1.3+1' is waiting for its trial and would not have this: res
 expect 1 node remove -q one
 grep -q "is waiting for its trial" "$work/err" || fail "$(cat "$work/err")"
 unchanged "a trial"
-rm -r "${root:?}/boot" "${root:?}/proc/cmdline"
+rm -r "${root:?}/boot" "$root/proc/cmdline"
 listing >before
 
 # --- Killed, at one moment or another: as before, or all of it.

@@ -568,6 +568,22 @@ static void what_one_did_to_a_text_goes(void **state)
 	}
 }
 
+static void lines_of_others_stay(void **state)
+{
+	static const char before[] = "root:x:0:\nadm:x:4:\n";
+	static const char after[] = "root:x:0:\nadm:x:4:agent\nagent:x:9:\n";
+	static const char now[] = "root:x:0:\nadm:x:4:agent\nagent:x:9:\nuser:x:10:\n";
+
+	(void)state;
+	autofree char *text = lines_take_back("etc/group", now, before, after);
+	assert_string_equal(text, "root:x:0:\nadm:x:4:\nuser:x:10:\n");
+	autofree char *rules = lines_take_back(
+		"etc/nftables.conf", "a\nnew\n}\nb\n", "a\n}\n", "a\nnew\n}\n");
+	assert_string_equal(rules, "a\n}\nb\n");
+	autofree char *same = lines_take_back("etc/group", before, before, after);
+	assert_string_equal(same, before);
+}
+
 /* With its record, as hotadd_add() writes it. */
 static void add_with_record(struct scene *s)
 {
@@ -652,6 +668,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_declared_is_refused),
 		cmocka_unit_test(what_is_mounted_is_not_changed),
 		cmocka_unit_test(what_one_did_to_a_text_goes),
+		cmocka_unit_test(lines_of_others_stay),
 		cmocka_unit_test(what_is_taken_out_leaves_the_rest),
 	};
 	int r;
