@@ -371,9 +371,9 @@ static int save_list(int folder_fd, const struct undo_list *u, struct err *e)
 
 	for (size_t i = 0; i < u->count; i++)
 		json_array_append_new(items, item_json(&u->items[i]));
-	json_t *o = json_pack("{s:i,s:s,s:s,s:b,s:o,s:o,s:o}", "format", LIST_FORMAT, "operation",
-		u->operation, "plugin", u->plugin, "made_folder", u->made_folder, "services",
-		json_texts(&u->services), "packages", json_texts(&u->packages), "items", items);
+	json_t *o = json_pack("{s:i,s:s,s:s,s:o,s:o,s:o}", "format", LIST_FORMAT, "operation",
+		u->operation, "plugin", u->plugin, "services", json_texts(&u->services), "packages",
+		json_texts(&u->packages), "items", items);
 	if (!o)
 		return err_set(e, EINVAL, "a name is not UTF-8");
 	autofree char *text = json_format(o);
@@ -443,8 +443,7 @@ int transaction_begin(const struct transaction *t, struct err *e)
 	autofd int known = open_records(t->root_fd, &none);
 	int r = 0;
 
-	u.made_folder = known < 0;
-	if (u.made_folder)
+	if (known < 0)
 		r = file_make_folder_in_root(t->root_fd, PLUGIN_RECORDS, e);
 	autofd int folder_fd = r < 0 ? -1 : open_records(t->root_fd, e);
 	if (folder_fd < 0)
@@ -452,7 +451,7 @@ int transaction_begin(const struct transaction *t, struct err *e)
 	r = make_undo(t, &u, folder_fd, e);
 	if (r < 0) {
 		(void)!remove_in(folder_fd, UNDO_NEW, NULL);
-		if (u.made_folder)
+		if (known < 0)
 			drop_folder(t->root_fd);
 	}
 	return r;
@@ -677,7 +676,6 @@ static int parse_list(const char *text, struct undo_list *u, struct err *e)
 	} else {
 		u->operation = xstrdup(operation);
 		u->plugin = xstrdup(plugin);
-		u->made_folder = json_is_true(json_object_get(o, "made_folder"));
 		r = take_strings(json_object_get(o, "services"), &u->services, e);
 		if (r == 0)
 			r = take_strings(json_object_get(o, "packages"), &u->packages, e);

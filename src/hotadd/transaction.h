@@ -50,7 +50,6 @@ struct undo_item {
 struct undo_list {
 	char *operation, *plugin;
 	struct strv services, packages;
-	bool made_folder;
 	struct undo_item *items; /* in tree order */
 	size_t count;
 };
