@@ -71,13 +71,10 @@ static int hide_accounts(
 static int remove_in(int root_fd, const char *path, struct err *e)
 {
 	struct copy_place at;
-	int r = copy_place_open(root_fd, path, &at, NULL);
+	int r = copy_place_find(root_fd, path, &at, NULL);
 
-	if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP)
-		return 0;
-	if (r < 0)
-		return err_set(e, -r, "'/%s' cannot be reached", path);
-	r = 1;
+	if (r <= 0)
+		return r < 0 ? err_set(e, -r, "'/%s' cannot be reached", path) : 0;
 	if (unlinkat(at.fd, at.name, 0) < 0)
 		r = errno == ENOENT ? 0 : err_errno(e, "'/%s'", path);
 	close(at.fd);
@@ -97,16 +94,16 @@ static int save_one(int root_fd, const char *path, const struct copy_place *to, 
 {
 	struct copy_place from;
 	struct stat st;
-	int r = copy_place_open(root_fd, path, &from, NULL);
+	int r = copy_place_find(root_fd, path, &from, NULL);
 
-	if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP)
-		return 0;
-	if (r < 0)
-		return err_set(e, -r, "'/%s' cannot be reached", path);
+	if (r <= 0)
+		return r < 0 ? err_set(e, -r, "'/%s' cannot be reached", path) : 0;
 	if (fstatat(from.fd, from.name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		r = errno == ENOENT ? 0 : err_errno(e, "looking");
-	else if (!S_ISDIR(st.st_mode))
-		r = copy_object(&from, to, e) < 0 ? -e->code : 1;
+	else if (S_ISDIR(st.st_mode))
+		r = 0;
+	else if (copy_object(&from, to, e) < 0)
+		r = -e->code;
 	close(from.fd);
 	return r < 0 ? err_wrap(e, r, "'/%s'", path) : r;
 }

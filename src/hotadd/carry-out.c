@@ -144,11 +144,9 @@ static int put_back(const struct taking *t, size_t i, struct err *e)
 
 	if (!t->away[i] || !item->copy)
 		return 0;
-	int r = copy_place_open(t->root_fd, item->path, &at, NULL);
-	if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP)
-		return 0;
-	if (r < 0)
-		return err_set(e, -r, "'/%s' cannot be reached", item->path);
+	int r = copy_place_find(t->root_fd, item->path, &at, NULL);
+	if (r <= 0)
+		return r < 0 ? err_set(e, -r, "'/%s' cannot be reached", item->path) : 0;
 	if (faccessat(at.fd, at.name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 		r = copy_object(&from, &at, e);
 	close(at.fd);

@@ -30,6 +30,16 @@ int copy_place_open(int root_fd, const char *path, struct copy_place *out, struc
 	return 0;
 }
 
+int copy_place_find(int root_fd, const char *path, struct copy_place *out, struct err *e)
+{
+	struct err own = {0};
+	int r = copy_place_open(root_fd, path, out, &own);
+
+	if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP)
+		return 0;
+	return r < 0 ? err_set(e, -r, "%s", own.msg) : 1;
+}
+
 char *copy_place_path(const struct copy_place *at)
 {
 	return xasprintf("/proc/self/fd/%d/%s", at->fd, at->name);

@@ -15,6 +15,9 @@ struct copy_place {
  */
 int copy_place_open(int root_fd, const char *path, struct copy_place *out, struct err *e)
 	MUST_CHECK;
+/* 1, or 0 when there is no such folder. */
+int copy_place_find(int root_fd, const char *path, struct copy_place *out, struct err *e)
+	MUST_CHECK;
 
 /* A file, a link, a node, or a folder without what is in it.  "to" is not there yet. */
 int copy_object(const struct copy_place *from, const struct copy_place *to, struct err *e)

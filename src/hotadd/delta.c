@@ -209,12 +209,10 @@ static int check_mount(const struct finder *f, int folder_fd, const char *path, 
 static int look_before(struct finder *f, const char *path, struct stat *st, struct err *e)
 {
 	struct copy_place at;
-	int r = copy_place_open(f->stage->root_fd, path, &at, NULL);
+	int r = copy_place_find(f->stage->root_fd, path, &at, NULL);
 
-	if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP)
-		return 0;
-	if (r < 0)
-		return err_set(e, -r, "'/%s' cannot be looked at", path);
+	if (r <= 0)
+		return r < 0 ? err_set(e, -r, "'/%s' cannot be looked at", path) : 0;
 	r = check_mount(f, at.fd, path, e);
 	if (r == 0)
 		r = tree_look(f->out->before, at.fd, at.name, path, e);

@@ -120,9 +120,9 @@ static int look_at_files(
 	for (size_t i = 0; i < rec->files->count; i++) {
 		struct copy_place at;
 		const char *path = rec->files->entries[i].path;
-		int r = copy_place_open(root_fd, path, &at, NULL);
+		int r = copy_place_find(root_fd, path, &at, NULL);
 
-		if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP)
+		if (r == 0)
 			continue;
 		if (r < 0)
 			return err_set(e, -r, "'/%s' cannot be looked at", path);

@@ -351,11 +351,9 @@ static int restore_item(
 	/* dpkg and its friends have seen to the database. */
 	if (!*item->path || plugin_path_is_common(item->path) || removes != !item->copy)
 		return 0;
-	int r = copy_place_open(m->run.stage.tree_fd, item->path, &at, NULL);
-	if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP)
-		return 0;
-	if (r < 0)
-		return err_set(e, -r, "'/%s' cannot be reached", item->path);
+	int r = copy_place_find(m->run.stage.tree_fd, item->path, &at, NULL);
+	if (r <= 0)
+		return r < 0 ? err_set(e, -r, "'/%s' cannot be reached", item->path) : 0;
 	r = removes ? remove_file(m, item, &at, e) : restore_file(m, item, &at, e);
 	close(at.fd);
 	return r < 0 ? err_wrap(e, r, "'/%s'", item->path) : 0;

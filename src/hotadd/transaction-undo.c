@@ -40,24 +40,12 @@ static void back_step(const struct back *b)
 		b->spec->step(b->spec->ctx);
 }
 
-/* 0: its folder is not there. */
-static int open_item(
-	int root_fd, const struct undo_item *item, struct copy_place *at, struct err *e)
-{
-	struct err own = {0};
-	int r = copy_place_open(root_fd, item->path, at, &own);
-
-	if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP)
-		return 0;
-	return r < 0 ? err_set(e, -r, "%s", own.msg) : 1;
-}
-
 /* Or what is under a volume would be taken for what is in it. */
 static int check_volume(const struct back *b, size_t i, struct err *e)
 {
 	struct undo_item *item = &b->u->items[i], now = {0};
 	struct copy_place at;
-	int r = item->where == UNDO_NOT_NOTED ? 0 : open_item(b->root_fd, item, &at, e);
+	int r = item->where == UNDO_NOT_NOTED ? 0 : copy_place_find(b->root_fd, item->path, &at, e);
 
 	if (r <= 0)
 		return r;
@@ -119,7 +107,7 @@ static int find_left(const struct back *b, size_t i, struct err *e)
 
 	if (!item->made || is_own(b->u, item))
 		return 0;
-	int r = open_item(b->root_fd, item, &at, e);
+	int r = copy_place_find(b->root_fd, item->path, &at, e);
 	if (r <= 0)
 		return r;
 	r = copy_mark(&at, &now, e);
@@ -170,7 +158,7 @@ static int clear_item(const struct back *b, size_t i, struct err *e)
 	const struct copy_place copy = {.fd = b->undo_fd, .name = item->copy};
 	unsigned want = 0, got = 0;
 	struct copy_place at;
-	int r = b->left[i] ? 0 : open_item(b->root_fd, item, &at, e);
+	int r = b->left[i] ? 0 : copy_place_find(b->root_fd, item->path, &at, e);
 
 	if (r <= 0)
 		return r;
@@ -247,7 +235,7 @@ static int restore_item(const struct back *b, size_t i, struct err *e)
 	if (!item->copy || !*item->path || (b->left[i] && !item->after))
 		return 0;
 	/* What others have put into its folder's place stays. */
-	int r = b->spec->late ? open_item(b->root_fd, item, &at, e)
+	int r = b->spec->late ? copy_place_find(b->root_fd, item->path, &at, e)
 			      : copy_place_open(b->root_fd, item->path, &at, e);
 	if (r < 0 || (b->spec->late && r == 0))
 		return r;
@@ -279,7 +267,7 @@ static int finish_folder(const struct back *b, size_t i, struct err *e)
 	int r = type_of(&copy, &type, e);
 	if (r < 0 || type != S_IFDIR)
 		return r;
-	r = open_item(b->root_fd, item, &at, e);
+	r = copy_place_find(b->root_fd, item->path, &at, e);
 	if (r <= 0)
 		return r;
 	r = type_of(&at, &got, e);
