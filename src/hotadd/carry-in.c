@@ -8,20 +8,12 @@
 #include "base/xalloc.h"
 #include "hotadd/carry.h"
 #include "hotadd/copy.h"
-#include "hotadd/lines.h"
 #include "plugin/policy.h"
-
-#define TEXT_MAX_BYTES (64 * MIB)
 
 struct putting {
 	const struct added_plugin *p;
 	int root_fd, aside_fd;
 };
-
-static int read_kept(const struct added_plugin *p, const char *name, char **out, struct err *e)
-{
-	return file_read_in_root(p->kept_fd, name, TEXT_MAX_BYTES, out, e);
-}
 
 /*
  * Users have their numbers already, so the plugin makes none.  It is given a root that does not have
@@ -30,23 +22,16 @@ static int read_kept(const struct added_plugin *p, const char *name, char **out,
 static int hide_lines(const struct added_plugin *p, const struct undo_item *item, int root_fd,
 	struct hotadd_texts *texts, struct err *e)
 {
-	autofree char *now = NULL, *before = NULL, *after = NULL;
-	int r = read_kept(p, item->copy, &before, e);
+	autoundotext text = {0};
+	int r = undo_text_read(p->kept_fd, item, root_fd, item->path, &text, e);
 
-	if (r == 0)
-		r = read_kept(p, item->after, &after, e);
-	if (r == 0)
-		r = file_read_in_root(root_fd, item->path, TEXT_MAX_BYTES, &now, e);
-	if (r < 0)
+	if (r < 0 || str_eq(text.without, text.now))
 		return r;
-	autofree char *without = lines_take_back(item->path, now, before, after);
-	if (str_eq(without, now))
-		return 0;
-	r = hotadd_text_write(root_fd, item->path, without, e);
+	r = hotadd_text_write(root_fd, item->path, text.without, e);
 	if (r < 0)
 		return r;
 	strv_add(&texts->paths, item->path);
-	strv_take(&texts->texts, take_ptr(now));
+	strv_take(&texts->texts, take_ptr(text.now));
 	return 0;
 }
 

@@ -4,15 +4,11 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "base/file.h"
 #include "base/xalloc.h"
 #include "hotadd/carry.h"
 #include "hotadd/copy.h"
-#include "hotadd/lines.h"
 #include "hotadd/records.h"
 #include "plugin/policy.h"
-
-#define TEXT_MAX_BYTES (64 * MIB)
 
 /* The upper half that is worked on, and one of its plugins. */
 struct taking {
@@ -26,22 +22,12 @@ struct taking {
 static int take_out_lines(const struct taking *t, const struct undo_item *item,
 	const struct copy_place *at, struct err *e)
 {
-	autofree char *now = NULL, *before = NULL, *after = NULL;
-	int r = file_read_in_root(t->p->kept_fd, item->copy, TEXT_MAX_BYTES, &before, e);
+	autoundotext text = {0};
+	int r = undo_text_read(t->p->kept_fd, item, t->root_fd, item->path, &text, e);
 
-	if (r == 0)
-		r = file_read_in_root(t->p->kept_fd, item->after, TEXT_MAX_BYTES, &after, e);
-	if (r == 0)
-		r = file_read_in_root(t->root_fd, item->path, TEXT_MAX_BYTES, &now, e);
 	if (r < 0)
 		return r;
-	if (str_eq(now, after) || str_eq(now, before))
-		return 1;
-	autofree char *text = lines_take_back(item->path, now, before, after);
-	autofd int fd = openat(at->fd, at->name, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return err_errno(e, "opening");
-	return io_write(fd, text, strlen(text), e);
+	return text.is_known ? 1 : undo_text_put(&text, at, e);
 }
 
 static bool is_whiteout(const struct stat *st)

@@ -12,7 +12,6 @@
 #include "base/xalloc.h"
 #include "hotadd/copy.h"
 #include "hotadd/hotadd.h"
-#include "hotadd/lines.h"
 #include "hotadd/run.h"
 #include "image/intree.h"
 #include "plugin/install.h"
@@ -94,11 +93,6 @@ static void fill_plan(const struct removal *m, struct hotadd_plan *plan)
 
 /* ---- in the copy: what was there before ---- */
 
-static int read_kept(const struct removal *m, const char *name, char **out, struct err *e)
-{
-	return file_read_in_root(m->kept_fd, name, TEXT_MAX_BYTES, out, e);
-}
-
 static int restore_copy(const struct removal *m, const struct undo_item *item,
 	const struct copy_place *at, struct err *e)
 {
@@ -113,22 +107,12 @@ static int restore_copy(const struct removal *m, const struct undo_item *item,
 static int restore_text(const struct removal *m, const struct undo_item *item,
 	const struct copy_place *at, struct err *e)
 {
-	autofree char *now = NULL, *before = NULL, *after = NULL;
-	int r = read_kept(m, item->copy, &before, e);
+	autoundotext text = {0};
+	int r = undo_text_read(m->kept_fd, item, m->run.stage.tree_fd, item->path, &text, e);
 
-	if (r == 0)
-		r = read_kept(m, item->after, &after, e);
-	if (r == 0)
-		r = file_read_in_root(m->run.stage.tree_fd, item->path, TEXT_MAX_BYTES, &now, e);
 	if (r < 0)
 		return r;
-	if (str_eq(now, after) || str_eq(now, before))
-		return restore_copy(m, item, at, e);
-	autofree char *text = lines_take_back(item->path, now, before, after);
-	autofd int fd = openat(at->fd, at->name, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return err_errno(e, "opening");
-	return io_write(fd, text, strlen(text), e);
+	return text.is_known ? restore_copy(m, item, at, e) : undo_text_put(&text, at, e);
 }
 
 /* 0: nothing is there. */

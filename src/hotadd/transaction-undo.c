@@ -8,11 +8,9 @@
 
 #include "base/file.h"
 #include "base/xalloc.h"
-#include "hotadd/lines.h"
 #include "plugin/record.h"
 
-#define TEXT_MAX_BYTES (64 * MIB)
-#define MARK_FOLDER    "4" /* how copy_mark() of one begins: S_IFDIR is 040000 */
+#define MARK_FOLDER "4" /* how copy_mark() of one begins: S_IFDIR is 040000 */
 
 static int type_of(const struct copy_place *at, unsigned *type, struct err *e)
 {
@@ -186,21 +184,15 @@ static int merge_text(const struct back *b, const struct undo_item *item,
 	const struct copy_place *at, const struct copy_place *out, struct err *e)
 {
 	autofree char *path = xasprintf("/proc/self/fd/%d/%s", b->undo_fd, out->name);
-	autofree char *now = NULL, *before = NULL, *after = NULL;
+	autoundotext text = {0};
 	unsigned type;
 	int r = type_of(out, &type, e);
 
 	if (r < 0 || type != 0)
 		return r;
-	r = file_read_in_root(b->undo_fd, item->copy, TEXT_MAX_BYTES, &before, e);
+	r = undo_text_read(b->undo_fd, item, at->fd, at->name, &text, e);
 	if (r == 0)
-		r = file_read_in_root(b->undo_fd, item->after, TEXT_MAX_BYTES, &after, e);
-	if (r == 0)
-		r = file_read_in_root(at->fd, at->name, TEXT_MAX_BYTES, &now, e);
-	if (r < 0)
-		return r;
-	autofree char *text = lines_take_back(item->path, now, before, after);
-	r = file_replace(path, text, strlen(text), 0600, e);
+		r = file_replace(path, text.without, strlen(text.without), 0600, e);
 	return r == 0 ? copy_attributes(at, out, e) : r;
 }
 

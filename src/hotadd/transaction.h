@@ -75,6 +75,21 @@ int transaction_pending(int root_fd, struct undo_list *out, struct err *e) MUST_
 /* Out of the way of what comes next, for a person to look at. */
 int transaction_set_aside(int root_fd, struct err *e) MUST_CHECK;
 
+/* A text that many write to. */
+struct undo_text {
+	char *now, *without; /* without what the plugin did */
+	bool is_known;       /* as before, or as the plugin made it: nobody else has changed it */
+};
+
+void undo_text_fini(struct undo_text *x);
+#define autoundotext auto_with(undo_text_fini) struct undo_text
+
+/* item has both of its copies; path: where in the root the text is now.  out starts zeroed. */
+int undo_text_read(int copies_fd, const struct undo_item *item, int root_fd, const char *path,
+	struct undo_text *out, struct err *e) MUST_CHECK;
+/* Writes without into the file that is there. */
+int undo_text_put(const struct undo_text *x, const struct copy_place *at, struct err *e) MUST_CHECK;
+
 struct undo_spec {
 	/*
 	 * Not at once, so others may have changed things since: what is neither as before nor as it was
