@@ -104,12 +104,10 @@ static int check(struct netboot *b, struct err *e)
 	b->session = (struct vm_session){
 		.serial = o->serial, .steps = &o->steps, .timeout_seconds = o->timeout_seconds};
 	int r = vm_session_check(&b->session, e);
-	if (r != 0)
-		return r;
-	for (size_t i = 0; i < o->disks.count; i++)
-		if (access(o->disks.items[i], R_OK | W_OK) < 0)
-			return err_errno(e, "%s", o->disks.items[i]);
-	r = vm_option_accel(o->kvm, &b->params.accel, e);
+	if (r == 0)
+		r = vm_option_disks(&o->disks, e);
+	if (r == 0)
+		r = vm_option_accel(o->kvm, &b->params.accel, e);
 	return r != 0 ? r : netroot_stage_look(o->tree, o->image, &b->staged, e);
 }
 

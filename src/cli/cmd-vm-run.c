@@ -73,12 +73,9 @@ static int check(const struct options *o, struct machine_params *params, struct 
 	r = vm_option_network(o->network, &params->network, e);
 	if (r == 0)
 		r = vm_session_check(&session, e);
-	if (r != 0)
-		return r;
-	for (size_t i = 0; i < o->disks.count; i++)
-		if (access(o->disks.items[i], R_OK | W_OK) < 0)
-			return err_errno(e, "%s", o->disks.items[i]);
-	return vm_option_accel(o->kvm, &params->accel, e);
+	if (r == 0)
+		r = vm_option_disks(&o->disks, e);
+	return r == 0 ? vm_option_accel(o->kvm, &params->accel, e) : r;
 }
 
 /* An option that means nothing for what is booted is wrong use. */

@@ -38,6 +38,14 @@ int vm_option_network(const char *kind, bool *out, struct err *e)
 	return CLI_WRONG_USE;
 }
 
+int vm_option_disks(const struct strv *disks, struct err *e)
+{
+	for (size_t i = 0; i < disks->count; i++)
+		if (access(disks->items[i], R_OK | W_OK) < 0)
+			return err_errno(e, "%s", disks->items[i]);
+	return 0;
+}
+
 int vm_option_timeout(uint64_t seconds, struct err *e)
 {
 	if (seconds <= VM_OPTION_SECONDS_MAX)
@@ -88,7 +96,6 @@ int vm_explain(struct machine *m, const struct console *c, const char *copy, str
 	return err_set(e, what.code, "%s; the whole console is in %s", what.msg, copy);
 }
 
-/* 0 or CLI_WRONG_USE.  What is typed late is checked before the machine starts. */
 int vm_session_check(const struct vm_session *o, struct err *e)
 {
 	int r = vm_option_timeout(o->timeout_seconds, e);

@@ -12,6 +12,8 @@
 /* All return 0, a negative error, or CLI_WRONG_USE. */
 int vm_option_accel(const char *when, enum vm_accel *out, struct err *e) MUST_CHECK;
 int vm_option_network(const char *kind, bool *out, struct err *e) MUST_CHECK;
+/* That each of them can be read and written. */
+int vm_option_disks(const struct strv *disks, struct err *e) MUST_CHECK;
 int vm_option_timeout(uint64_t seconds, struct err *e) MUST_CHECK;
 
 enum vm_firmware vm_option_firmware(bool uefi, bool secure_boot);
