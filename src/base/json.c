@@ -28,6 +28,18 @@ json_t *json_texts(const struct strv *v)
 	return a;
 }
 
+bool json_take_texts(const json_t *list, struct strv *out)
+{
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *text = json_string_value(json_array_get(list, i));
+
+		if (!text)
+			return false;
+		strv_add(out, text);
+	}
+	return true;
+}
+
 char *json_format(const json_t *j)
 {
 	autofree char *body = json_dumps(j, JSON_SORT_KEYS | JSON_INDENT(2));

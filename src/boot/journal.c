@@ -71,13 +71,8 @@ static int parse_dropped(const json_t *o, struct strv *out, struct err *e)
 
 	if (list && !json_is_array(list))
 		return err_set(e, EBADMSG, "'dropped_plugins' is no list");
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		const char *name = json_string_value(json_array_get(list, i));
-
-		if (!name)
-			return err_set(e, EBADMSG, "'dropped_plugins' is no list of names");
-		strv_add(out, name);
-	}
+	if (!json_take_texts(list, out))
+		return err_set(e, EBADMSG, "'dropped_plugins' is no list of names");
 	return 0;
 }
 

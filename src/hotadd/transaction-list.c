@@ -87,14 +87,7 @@ int undo_list_save(int folder_fd, const struct undo_list *u, struct err *e)
 
 static int take_strings(const json_t *a, struct strv *out, struct err *e)
 {
-	for (size_t i = 0; i < json_array_size(a); i++) {
-		const char *s = json_string_value(json_array_get(a, i));
-
-		if (!s)
-			return err_set(e, EBADMSG, "a list is damaged");
-		strv_add(out, s);
-	}
-	return 0;
+	return json_take_texts(a, out) ? 0 : err_set(e, EBADMSG, "a list is damaged");
 }
 
 /* It is ours and only root can write to it, but a disk may have bitten. */

@@ -53,13 +53,8 @@ static int take_removed(const json_t *a, struct plugin_record *out, struct err *
 {
 	if (!json_is_array(a))
 		return err_set(e, EBADMSG, "'removed' is not a list");
-	for (size_t i = 0; i < json_array_size(a); i++) {
-		const char *path = json_string_value(json_array_get(a, i));
-
-		if (!path)
-			return err_set(e, EBADMSG, "'removed' is not a list of paths");
-		strv_add(&out->removed, path);
-	}
+	if (!json_take_texts(a, &out->removed))
+		return err_set(e, EBADMSG, "'removed' is not a list of paths");
 	return 0;
 }
 
