@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "install/legacy.h"
+#include "install/legacy-internal.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -12,17 +11,11 @@
 #include "base/xalloc.h"
 #include "liveimg/booted.h"
 
-#define VALUE_MAX      2048
-#define HOSTNAME_MAX   253
-#define DELAY_MAX      86400
-#define VLAN_MAX       4094
-#define FIELDS_MAX     8
-#define HOSTNAME_MARK  "@HOSTNAME@"
-#define NAME_CHARS     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-#define HOSTNAME_CHARS NAME_CHARS ".-"
-#define DEVICE_CHARS   NAME_CHARS ".:-_"
+#define VALUE_MAX     2048
+#define DELAY_MAX     86400
+#define HOSTNAME_MARK "@HOSTNAME@"
 /* crypt(5), without what would need quoting in a shell. */
-#define HASH_CHARS NAME_CHARS "./$=,_-"
+#define HASH_CHARS LEGACY_NAME_CHARS "./$=,_-"
 
 /* Asking for one of these and getting a node without it would be worse than no node. */
 static const char *const refused[] = {
@@ -76,20 +69,6 @@ static const char *const ignored[] = {
 	"wipe_fakeraid",
 };
 
-struct address {
-	char *ip, *netmask, *gateway, *hostname, *device;
-	bool dhcp, off;
-};
-
-static void address_fini(struct address *a)
-{
-	free(a->ip);
-	free(a->netmask);
-	free(a->gateway);
-	free(a->hostname);
-	free(a->device);
-}
-
 static const char *either(const struct strv *words, const char *name, const char *other)
 {
 	const char *value = cmd_line_value(words, name);
@@ -103,15 +82,14 @@ bool legacy_is_wanted(const struct strv *cmd_line)
 		strv_has(cmd_line, "storage_init") || strv_has(cmd_line, "ovirt_init");
 }
 
-static int bad(const char *name, const char *value, const char *expected, struct err *e)
+int legacy_bad(const char *name, const char *value, const char *expected, struct err *e)
 {
 	autofree char *shown = str_printable(value);
 
 	return err_set(e, EINVAL, "kernel argument %s=%.100s: expected %s", name, shown, expected);
 }
 
-/* A value out of these characters only. */
-static bool consists_of(const char *value, const char *chars, size_t max)
+bool legacy_consists_of(const char *value, const char *chars, size_t max)
 {
 	size_t len = strlen(value);
 
@@ -227,7 +205,7 @@ static int add_disks(
 	for (size_t i = 0; i < ARRAY_LEN(buses); i++)
 		if (strlen(buses[i]) == len && strncmp(item, buses[i], len) == 0)
 			return add_by_bus(item, inv, disks, e);
-	return bad("storage_init", item,
+	return legacy_bad("storage_init", item,
 		"/dev/NAME, or ata, scsi, usb, virtio, nvme or mmc with :SERIAL or :ALL", e);
 }
 
@@ -240,7 +218,7 @@ static int write_disks(
 	char *rest = copy;
 
 	if (strchr(copy, ';'))
-		return bad("storage_init", copy,
+		return legacy_bad("storage_init", copy,
 			"disks of one volume group: a second one behind ';' is not supported", e);
 	for (const char *item; (item = str_next_word(&rest, ","));) {
 		int r = add_disks(item, inv, &disks, e);
@@ -249,7 +227,7 @@ static int write_disks(
 			return r;
 	}
 	if (disks.count == 0)
-		return bad("storage_init", copy, "the disks to install on", e);
+		return legacy_bad("storage_init", copy, "the disks to install on", e);
 	autostrbuf list = {0};
 	for (size_t i = 0; i < disks.count; i++)
 		strbuf_printf(&list, "%s%s", i ? "," : "", disks.items[i]);
@@ -264,205 +242,9 @@ static int write_layout(struct strbuf *ks, const struct strv *words, struct err 
 	const char *value = cmd_line_value(words, "node_storage");
 
 	if (value && !str_eq(value, "minimal"))
-		return bad("node_storage", value, "minimal", e);
+		return legacy_bad("node_storage", value, "minimal", e);
 	strbuf_printf(ks, "autopart --type=thinp%s\n", value ? " --profile=minimal" : "");
 	return 0;
-}
-
-static bool is_ipv4(const char *text)
-{
-	struct in_addr a;
-
-	return inet_pton(AF_INET, text, &a) == 1;
-}
-
-/* "255.255.255.0" or "24"; the caller frees the first form.  NULL: neither. */
-static char *parse_netmask(const char *text)
-{
-	char dotted[INET_ADDRSTRLEN];
-	struct in_addr a;
-	char *end = NULL;
-
-	if (inet_pton(AF_INET, text, &a) == 1) {
-		uint32_t host = ~ntohl(a.s_addr);
-
-		return (host & (host + 1)) == 0 ? xstrdup(text) : NULL;
-	}
-	unsigned long bits = strtoul(text, &end, 10);
-	if (!isdigit((unsigned char)text[0]) || *end || bits < 1 || bits > 32)
-		return NULL;
-	a.s_addr = htonl(~(uint32_t)0 << (32 - bits));
-	return xstrdup(inet_ntop(AF_INET, &a, dotted, sizeof(dotted)));
-}
-
-static bool means_dhcp(const char *text)
-{
-	return str_eq(text, "dhcp") || str_eq(text, "on") || str_eq(text, "any");
-}
-
-static char *field(const char *text)
-{
-	return text && *text ? xstrdup(text) : NULL;
-}
-
-/*
- * "IP", "dhcp", "off", "DEVICE:dhcp", or the first four to seven of
- * IP:SERVER:GATEWAY:NETMASK:HOSTNAME:DEVICE:HOW, as pxelinux and dracut have them.
- */
-static int parse_ip(const char *value, struct address *a, struct err *e)
-{
-	autofree char *copy = xstrdup(value);
-	char *fields[FIELDS_MAX] = {0};
-	size_t count = 0;
-
-	for (char *p = copy; p && count < FIELDS_MAX; count++) {
-		fields[count] = p;
-		p = strchr(p, ':');
-		if (p)
-			*p++ = '\0';
-	}
-	a->dhcp = count == 1 && means_dhcp(value);
-	a->off = count == 1 && (str_eq(value, "off") || str_eq(value, "none"));
-	if (a->dhcp || a->off)
-		return 0;
-	if (count == 2 && means_dhcp(fields[1])) {
-		a->dhcp = true;
-		a->device = field(fields[0]);
-		return 0;
-	}
-	if (count > 7 || count == 2 || count == 3 || !is_ipv4(fields[0]))
-		return bad("ip", value, "dhcp, off, ADDRESS, or ADDRESS:SERVER:GATEWAY:NETMASK", e);
-	a->ip = field(fields[0]);
-	a->gateway = field(fields[2]);
-	a->netmask = field(fields[3]);
-	a->hostname = field(fields[4]);
-	a->device = field(fields[5]);
-	return 0;
-}
-
-static void override(char **field, const char *value)
-{
-	if (!value || !*value)
-		return;
-	free(*field);
-	*field = xstrdup(value);
-}
-
-/* "01-52-54-00-..." as pxelinux writes it, a MAC address, a device, or "link". */
-static int parse_bootif(const char *value, struct address *a, struct err *e)
-{
-	size_t len = strlen(value);
-
-	if (!consists_of(value, DEVICE_CHARS, 32) || value[0] == '-')
-		return bad("BOOTIF", value, "a MAC address, a device, or link", e);
-	free(a->device);
-	a->device = xstrdup(value);
-	if (len != strlen("01-00-00-00-00-00-00") || value[2] != '-')
-		return 0;
-	memmove(a->device, a->device + 3, len - 2);
-	for (char *p = a->device; *p; p++)
-		*p = *p == '-' ? ':' : *p;
-	return 0;
-}
-
-static int check_address(const struct address *a, struct err *e)
-{
-	if (a->hostname && !consists_of(a->hostname, HOSTNAME_CHARS, HOSTNAME_MAX))
-		return bad("hostname", a->hostname, "letters, digits, '.' and '-'", e);
-	if (a->device && !consists_of(a->device, DEVICE_CHARS, 32))
-		return bad("ip", a->device, "the name of a device", e);
-	if (a->gateway && !is_ipv4(a->gateway))
-		return bad("gateway", a->gateway, "an IPv4 address", e);
-	if (a->ip && !a->netmask)
-		return err_set(e, EINVAL, "kernel argument ip=%s: netmask= is missing", a->ip);
-	return 0;
-}
-
-static int parse_address(const struct strv *words, struct address *a, struct err *e)
-{
-	const char *ip = cmd_line_value(words, "ip"), *bootif = cmd_line_value(words, "BOOTIF");
-	int r = ip ? parse_ip(ip, a, e) : 0;
-
-	if (r == 0 && bootif)
-		r = parse_bootif(bootif, a, e);
-	if (r < 0)
-		return r;
-	a->dhcp = a->dhcp || (bootif && !ip);
-	override(&a->netmask, cmd_line_value(words, "netmask"));
-	override(&a->gateway, cmd_line_value(words, "gateway"));
-	override(&a->hostname, cmd_line_value(words, "hostname"));
-	r = check_address(a, e);
-	if (r < 0 || !a->netmask)
-		return r;
-	char *mask = parse_netmask(a->netmask);
-	if (!mask)
-		return bad("netmask", a->netmask, "255.255.255.0 or 24", e);
-	free(a->netmask);
-	a->netmask = mask;
-	return 0;
-}
-
-static int write_dns(struct strbuf *ks, const struct strv *words, struct err *e)
-{
-	const char *value = cmd_line_value(words, "dns");
-	autofree char *copy = xstrdup(value ? value : "");
-	char *rest = copy;
-	bool first = true;
-
-	for (const char *server; (server = str_next_word(&rest, ",")); first = false) {
-		if (!is_ipv4(server))
-			return bad("dns", server, "IPv4 addresses between commas", e);
-		strbuf_printf(ks, "%s%s", first ? " --nameserver=" : ",", server);
-	}
-	return 0;
-}
-
-/* "ID" or "ID:DEVICE" */
-static int parse_vlan(const char *value, struct address *a, unsigned long *id, struct err *e)
-{
-	char *end = NULL;
-
-	*id = strtoul(value, &end, 10);
-	if (!isdigit((unsigned char)value[0]) || *id < 1 || *id > VLAN_MAX || (*end && *end != ':'))
-		return bad("vlan", value, "a number from 1 to 4094, and :DEVICE", e);
-	if (*end == ':' && !consists_of(end + 1, DEVICE_CHARS, 32))
-		return bad("vlan", value, "a number from 1 to 4094, and :DEVICE", e);
-	if (*end == ':' && !a->device)
-		a->device = xstrdup(end + 1);
-	return 0;
-}
-
-static int write_network(
-	struct strbuf *ks, const struct strv *words, char **hostname, struct err *e)
-{
-	const char *vlan = cmd_line_value(words, "vlan");
-	auto_with(address_fini) struct address a = {0};
-	unsigned long id = 0;
-	int r = parse_address(words, &a, e);
-
-	if (r == 0 && vlan)
-		r = parse_vlan(vlan, &a, &id, e);
-	if (r < 0)
-		return r;
-	*hostname = a.hostname ? xstrdup(a.hostname) : NULL;
-	if (!a.ip && !a.dhcp) {
-		if (a.hostname)
-			strbuf_printf(ks, "network --hostname=%s\n", a.hostname);
-		return 0;
-	}
-	strbuf_printf(ks, "network --device=%s --activate --onboot=yes --bootproto=%s",
-		a.device ? a.device : "link", a.ip ? "static" : "dhcp");
-	if (a.ip)
-		strbuf_printf(ks, " --ip=%s --netmask=%s", a.ip, a.netmask);
-	if (a.ip && a.gateway)
-		strbuf_printf(ks, " --gateway=%s", a.gateway);
-	r = write_dns(ks, words, e);
-	if (vlan)
-		strbuf_printf(ks, " --vlanid=%lu", id);
-	if (a.hostname)
-		strbuf_printf(ks, " --hostname=%s", a.hostname);
-	strbuf_putc(ks, '\n');
-	return r;
 }
 
 static int write_password(struct strbuf *ks, const struct strv *words, struct err *e)
@@ -473,7 +255,7 @@ static int write_password(struct strbuf *ks, const struct strv *words, struct er
 		return err_set(e, EINVAL,
 			"kernel argument rootpw= is missing: nobody could log in to the node");
 	/* Never shown: it may be a password after all. */
-	if (hash[0] != '$' || !consists_of(hash, HASH_CHARS, 256))
+	if (hash[0] != '$' || !legacy_consists_of(hash, HASH_CHARS, 256))
 		return err_set(e, EINVAL,
 			"kernel argument rootpw=: expected a crypted password, as "
 			"'openssl passwd -6' makes it");
@@ -493,7 +275,7 @@ static int write_delay(struct strbuf *ks, const struct strv *words, struct err *
 		return 0;
 	unsigned long seconds = strtoul(value, &end, 10);
 	if (!isdigit((unsigned char)value[0]) || *end || seconds > DELAY_MAX)
-		return bad("reboot_delay", value, "seconds, at most 86400", e);
+		return legacy_bad("reboot_delay", value, "seconds, at most 86400", e);
 	if (seconds > 0)
 		strbuf_printf(ks, "%%post --nochroot\nsleep %lu\n%%end\n", seconds);
 	return 0;
@@ -534,7 +316,7 @@ static int write_trigger(
 	if (!url)
 		return 0;
 	if (!is_trigger_url(url))
-		return bad("local_boot_trigger", url, "an http or https URL", e);
+		return legacy_bad("local_boot_trigger", url, "an http or https URL", e);
 	strbuf_puts(ks,
 		"%post --nochroot --erroronfail\n"
 		"curl --fail --silent --show-error --location --output /dev/null \\\n"
@@ -566,7 +348,7 @@ int legacy_kickstart(
 	if (r == 0)
 		r = write_layout(&ks, cmd_line, e);
 	if (r == 0)
-		r = write_network(&ks, cmd_line, &hostname, e);
+		r = legacy_write_network(&ks, cmd_line, &hostname, e);
 	if (r == 0)
 		r = write_password(&ks, cmd_line, e);
 	if (r == 0)
