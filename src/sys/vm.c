@@ -164,7 +164,10 @@ static void add_network_boot(struct cmd *c, const struct vm_spec *spec)
 
 	cmd_add(c, "-netdev", NULL);
 	cmd_addf(c, "user,id=net,tftp=%s,bootfile=%s", tftp, bootfile);
-	cmd_add(c, "-device", "virtio-net-pci,netdev=net,bootindex=0", NULL);
+	/* UEFI by its own: the iPXE of QEMU's ROM does not tell shim how long a file is. */
+	cmd_add(c, "-device", NULL);
+	cmd_addf(c, "virtio-net-pci,netdev=net,bootindex=0%s",
+		spec->firmware == VM_FIRMWARE_BIOS ? "" : ",romfile=");
 }
 
 int vm_check_size(uint64_t memory_bytes, uint64_t cpus, struct err *e)

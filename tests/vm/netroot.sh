@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# A machine without a disk boots the test image over PXE and NBD, outlives its server, and goes down in order.
+# A machine without a disk boots the test image over PXE and NBD, outlives its server, and goes down in order;
+# another does so with UEFI and Secure Boot.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 requires_root
@@ -70,4 +71,10 @@ vm_end
 grep -aq 'Power down' "$work/console" || fail "no orderly end: $(tail -n 40 "$work/console")"
 ! grep -aE 'I/O error|EXT4-fs error|SQUASHFS error|Connection timed out' "$work/console" ||
 	fail "errors, see above"
+
+# Shim and GRUB, and a server of its own.
+expect 0 "$bedplate" vm netboot -q --tree="$work/tree" --secure-boot --cpus=1 --serial="$work/console" \
+	--expect='login: ' --timeout=1200
+grep -aq 'secureboot: Secure boot enabled' "$work/console" || fail "started without Secure Boot"
+grep -aq 'root is connected to NBD server' "$work/console" || fail "root is not that of the network"
 [ "$(sha256sum "$work"/tree/images/*.img)" = "$before" ] || fail "the image has changed"

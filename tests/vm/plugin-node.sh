@@ -27,8 +27,8 @@ END
 serve "$work/www"
 url=$server_url/$(basename "$(cat "$work/out")")
 
-# What an addition changes, and a removal brings back; of what LVM and dpkg note for themselves nothing.
-state='dpkg-query -W; cat /etc/passwd /etc/group /etc/shadow; find /etc /usr -xdev -not -path "/etc/lvm/*" -not -name "*-old" -not -path "*/dpkg/*[lL]ock*" | sort'
+# What an addition changes, and a removal brings back; locks and what LVM and dpkg note for themselves do not count.
+state='dpkg-query -W; cat /etc/passwd /etc/group /etc/shadow; find /etc /usr -xdev -not -path "/etc/lvm/*" -not -name "*-old" -not -name .pwd.lock -not -path "*/dpkg/*[lL]ock*" | sort'
 
 vm_start --disk="$work/plugins.raw" "$disk"
 vm_login
@@ -53,7 +53,7 @@ vm_type 'reboot\n'
 vm_login
 vm_all_up
 ask 'vendor-agent none 2'
-vm "nodectl upgrade $url --allow-unsigned --plan --json"
+vm "nodectl upgrade -q $url --allow-unsigned --plan --json"
 is "$(jq -r '[.plugins[] | .name + " " + .action] | join(", ")' "$work/said")" \
 	'vendor-agent carried, debug-tools carried' "plan"
 vm 'id -u vendor-agent >/var/tmp/uid; nodectl plugin list >/var/tmp/plugins'
