@@ -10,17 +10,8 @@
 #include "boot/grubenv.h"
 #include "node/state-parts.h"
 
-#define IMAGE_JSON     "usr/lib/bedplate/image.json"
-#define PLUGINS_MAX    1000
 #define FACTORY_JSON   "usr/lib/bedplate/factory.json"
 #define FILE_MAX_BYTES (1 * MIB)
-
-static void image_fini(struct node_image *i)
-{
-	free(i->name);
-	free(i->version);
-	free(i->arch);
-}
 
 static void boot_fini(struct node_boot *b)
 {
@@ -54,7 +45,7 @@ void node_add_plugin(struct node_state *s, const char *name, const char *version
 
 void node_state_fini(struct node_state *s)
 {
-	image_fini(&s->image);
+	node_image_fini(&s->image);
 	free(s->layer);
 	free(s->root_hash);
 	free(s->kernel);
@@ -65,72 +56,18 @@ void node_state_fini(struct node_state *s)
 	node_storage_fini(&s->storage);
 	node_verity_fini(&s->verity);
 	node_units_fini(&s->units);
-	strv_fini(&s->image.plugins);
 	plugins_fini(&s->added);
 	*s = (struct node_state){0};
-}
-
-/* A field of image.json goes to terminals and scripts, so it is one line of plain text. */
-static int take_string(const json_t *object, const char *key, char **out, struct err *e)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	if (!text || !*text)
-		return err_set(e, EBADMSG, "/" IMAGE_JSON ": no '%s'", key);
-	for (const char *p = text; *p; p++)
-		if (iscntrl((unsigned char)*p))
-			return err_set(e, EBADMSG, "/" IMAGE_JSON ": bad '%s'", key);
-	*out = xstrdup(text);
-	return 0;
-}
-
-static int take_plugins(const json_t *list, struct node_image *out, struct err *e)
-{
-	for (size_t i = 0; i < json_array_size(list) && i < PLUGINS_MAX; i++) {
-		const char *name = json_string_value(json_array_get(list, i));
-
-		if (!name || name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-")] != '\0')
-			return err_set(e, EBADMSG, "/" IMAGE_JSON ": bad 'plugins'");
-		strv_add(&out->plugins, name);
-	}
-	return 0;
-}
-
-static int take_image(const json_t *object, struct node_image *out, struct err *e)
-{
-	const json_t *date = json_object_get(object, "source_date");
-	int r = take_string(object, "name", &out->name, e);
-
-	if (r == 0)
-		r = take_string(object, "version", &out->version, e);
-	if (r == 0)
-		r = take_string(object, "arch", &out->arch, e);
-	if (r < 0)
-		return r;
-	if (!json_is_integer(date))
-		return err_set(e, EBADMSG, "/" IMAGE_JSON ": no 'source_date'");
-	out->source_date = json_integer_value(date);
-	out->edited = json_is_true(json_object_get(object, "edited"));
-	return take_plugins(json_object_get(object, "plugins"), out, e);
 }
 
 static int load_image(int root_fd, struct node_image *out, struct err *e)
 {
 	autofree char *text = NULL;
-	json_error_t where;
-	int r = file_read_in_root(root_fd, IMAGE_JSON, FILE_MAX_BYTES, &text, e);
+	int r = file_read_in_root(root_fd, NODE_IMAGE_JSON, NODE_IMAGE_MAX_BYTES, &text, e);
 
 	if (r == -ENOENT)
-		return err_set(e, ENOENT, "this is not a node: there is no /" IMAGE_JSON);
-	if (r < 0)
-		return r;
-
-	json_t *object = json_loads(text, 0, &where);
-	if (!object)
-		return err_set(e, EBADMSG, "/" IMAGE_JSON ": line %d: %s", where.line, where.text);
-	r = take_image(object, out, e);
-	json_decref(object);
-	return r;
+		return err_set(e, ENOENT, "this is not a node: there is no /" NODE_IMAGE_JSON);
+	return r < 0 ? r : node_image_parse(text, out, e);
 }
 
 /* "" when it cannot be read: a folder that is not running has no /proc. */

@@ -19,6 +19,7 @@
 #include "boot/entry.h"
 #include "boot/records.h"
 #include "boot/trial.h"
+#include "node/image.h"
 #include "storage/lvm.h"
 
 #define NODE_VERITY_NAME "bedplate-base"
@@ -26,13 +27,6 @@
 #define NODE_LAYER_DIR   "/run/bedplate/layer"
 
 enum node_running { NODE_UNKNOWN, NODE_LIVE, NODE_INSTALLED };
-
-struct node_image {
-	char *name, *version, *arch;
-	int64_t source_date; /* seconds since 1970 */
-	struct strv plugins; /* names, in the order in which they were applied */
-	bool edited;         /* by "bedplate image edit" */
-};
 
 struct node_mount {
 	char *source, *target, *fstype, *options; /* never NULL */

@@ -6,11 +6,12 @@
 #include "base/err.h"
 #include "base/tree.h"
 #include "hotadd/hotadd.h"
+#include "node/image.h"
 
 struct carry_image {
-	struct hotadd_image image; /* of the text below */
-	char *name, *version, *arch, *kernel;
-	struct strv plugins;
+	struct hotadd_image image; /* of what is below */
+	struct node_image said;
+	char *kernel;
 };
 
 /* out stays where it is, and starts zeroed.  -EBADMSG: its image.json is damaged. */
