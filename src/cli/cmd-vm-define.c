@@ -17,13 +17,8 @@ static const struct options defaults = {.memory_bytes = 2 * GIB, .cpus = 2};
 
 static const struct cli_opt opts[] = {
 	{0, "name", "N", "what libvirt is to call it", OPT_STRING, offsetof(struct options, name)},
-	{0, "uefi", NULL, "start with UEFI firmware instead of a BIOS", OPT_FLAG,
-		offsetof(struct options, uefi)},
-	{0, "secure-boot", NULL, "UEFI firmware that starts only what is signed", OPT_FLAG,
-		offsetof(struct options, secure_boot)},
-	{'m', "memory", "SIZE", "memory (default: 2G)", OPT_SIZE,
-		offsetof(struct options, memory_bytes)},
-	{0, "cpus", "N", "processors (default: 2)", OPT_NUMBER, offsetof(struct options, cpus)},
+	VM_FIRMWARE_OPTIONS(struct options),
+	VM_SIZE_OPTIONS(struct options),
 	{'c', "connect", "URI", "the hypervisor (default: libvirt's own)", OPT_STRING,
 		offsetof(struct options, uri)},
 	{0, "print", NULL, "print the domain XML, define nothing", OPT_FLAG,

@@ -9,9 +9,10 @@
 #include "vm/live.h"
 
 struct options {
-	uint64_t memory_bytes, cpus, timeout_seconds;
-	struct strv disks, steps;
-	const char *serial, *append, *network, *kvm;
+	uint64_t memory_bytes, cpus;
+	struct strv disks;
+	struct vm_session session;
+	const char *append, *network, *kvm;
 	bool uefi, secure_boot, snapshot, dry_run;
 };
 
@@ -23,44 +24,24 @@ static const struct options defaults = {
 };
 
 static const struct cli_opt opts[] = {
-	{0, "uefi", NULL, "start with UEFI firmware instead of a BIOS", OPT_FLAG,
-		offsetof(struct options, uefi)},
-	{0, "secure-boot", NULL, "UEFI firmware that starts only what is signed", OPT_FLAG,
-		offsetof(struct options, secure_boot)},
+	VM_FIRMWARE_OPTIONS(struct options),
 	{0, "snapshot", NULL, "of a disk: forget what the machine writes to it", OPT_FLAG,
 		offsetof(struct options, snapshot)},
-	{'m', "memory", "SIZE", "memory (default: 2G)", OPT_SIZE,
-		offsetof(struct options, memory_bytes)},
-	{0, "cpus", "N", "processors (default: 2)", OPT_NUMBER, offsetof(struct options, cpus)},
+	VM_SIZE_OPTIONS(struct options),
 	{0, "disk", "FILE", "one more disk, writable; may be repeated", OPT_LIST,
 		offsetof(struct options, disks)},
 	{0, "network", "KIND", "user or none (default: user)", OPT_STRING,
 		offsetof(struct options, network)},
 	{0, "append", "ARGS", "of an image: more kernel parameters", OPT_STRING,
 		offsetof(struct options, append)},
-	{0, "kvm", "WHEN", "auto, on or off (default: auto)", OPT_STRING,
-		offsetof(struct options, kvm)},
-	{0, "serial", "FILE", "copy the serial console to FILE, - for standard output", OPT_STRING,
-		offsetof(struct options, serial)},
-	{0, "expect", "TEXT", "wait until TEXT is on the console; may be repeated", OPT_STEPS,
-		offsetof(struct options, steps)},
-	{0, "send", "TEXT", "type TEXT, with \\n for the Enter key; may be repeated", OPT_STEPS,
-		offsetof(struct options, steps)},
-	{0, "timeout", "S", "fail after S seconds (default with --expect: 600)", OPT_NUMBER,
-		offsetof(struct options, timeout_seconds)},
+	VM_KVM_OPTION(struct options),
+	VM_SESSION_OPTIONS(struct options),
 	{0, "dry-run", NULL, "print the QEMU command, start nothing", OPT_FLAG,
 		offsetof(struct options, dry_run)},
 };
 
-static struct vm_session session_of(const struct options *o)
-{
-	return (struct vm_session){
-		.serial = o->serial, .steps = &o->steps, .timeout_seconds = o->timeout_seconds};
-}
-
 static int check(const struct options *o, struct machine_params *params, struct err *e)
 {
-	const struct vm_session session = session_of(o);
 	int r;
 
 	*params = (struct machine_params){
@@ -72,7 +53,7 @@ static int check(const struct options *o, struct machine_params *params, struct 
 	};
 	r = vm_option_network(o->network, &params->network, e);
 	if (r == 0)
-		r = vm_session_check(&session, e);
+		r = vm_session_check(&o->session, e);
 	if (r == 0)
 		r = vm_option_disks(&o->disks, e);
 	return r == 0 ? vm_option_accel(o->kvm, &params->accel, e) : r;
@@ -133,8 +114,7 @@ static int run(const void *parsed, char *const args[], struct progress *p, struc
 	r = machine_start(m, e);
 	if (r < 0)
 		return r;
-	const struct vm_session session = session_of(o);
-	return vm_session_run(m, r, &session, p, e);
+	return vm_session_run(m, r, &o->session, p, e);
 }
 
 const struct cli_command cmd_vm_run = {

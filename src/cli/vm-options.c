@@ -102,9 +102,9 @@ int vm_session_check(const struct vm_session *o, struct err *e)
 
 	if (r != 0)
 		return r;
-	for (size_t i = 0; i < o->steps->count; i++) {
+	for (size_t i = 0; i < o->steps.count; i++) {
 		autofree char *text = NULL;
-		const char *step = o->steps->items[i];
+		const char *step = o->steps.items[i];
 
 		if (str_starts(step, SEND_STEP) &&
 			console_unescape(step + strlen(SEND_STEP), &text, e) < 0)
@@ -151,7 +151,7 @@ static int expect(struct machine *m, int console_fd, const struct vm_session *o,
 	if (copy_fd < 0)
 		return copy_fd;
 	console_init(&c, console_fd, copy_fd, (unsigned)seconds);
-	int r = take_steps(&c, o->steps, p, e);
+	int r = take_steps(&c, &o->steps, p, e);
 	bool failed = r < 0 && r != -EINTR;
 	if (copy && (!failed || c.tail.len == 0))
 		unlink(copy);
@@ -178,5 +178,5 @@ static int talk(struct machine *m, int console_fd, const struct vm_session *o, s
 int vm_session_run(struct machine *m, int console_fd, const struct vm_session *o,
 	struct progress *p, struct err *e)
 {
-	return o->steps->count ? expect(m, console_fd, o, p, e) : talk(m, console_fd, o, e);
+	return o->steps.count ? expect(m, console_fd, o, p, e) : talk(m, console_fd, o, e);
 }

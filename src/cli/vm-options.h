@@ -34,7 +34,7 @@ int vm_explain(struct machine *m, const struct console *c, const char *copy, str
 /* What is done with the console of a machine: steps in their order, or a person at the terminal. */
 struct vm_session {
 	const char *serial;       /* the console is copied there, or NULL */
-	const struct strv *steps; /* of the options --expect and --send */
+	struct strv steps;        /* of the options --expect and --send */
 	uint64_t timeout_seconds; /* 0: not given */
 };
 
@@ -42,3 +42,29 @@ struct vm_session {
 int vm_session_check(const struct vm_session *s, struct err *e) MUST_CHECK;
 int vm_session_run(struct machine *m, int console_fd, const struct vm_session *s,
 	struct progress *p, struct err *e) MUST_CHECK;
+
+/* Rows of a table of options.  type: the struct of the command, which names its fields as here. */
+/* clang-format off */
+#define VM_FIRMWARE_OPTIONS(type)                                                                  \
+	{0, "uefi", NULL, "start with UEFI firmware instead of a BIOS", OPT_FLAG,                  \
+		offsetof(type, uefi)},                                                             \
+	{0, "secure-boot", NULL, "UEFI firmware that starts only what is signed", OPT_FLAG,        \
+		offsetof(type, secure_boot)}
+
+#define VM_SIZE_OPTIONS(type)                                                                      \
+	{'m', "memory", "SIZE", "memory (default: 2G)", OPT_SIZE, offsetof(type, memory_bytes)},   \
+	{0, "cpus", "N", "processors (default: 2)", OPT_NUMBER, offsetof(type, cpus)}
+
+#define VM_KVM_OPTION(type)                                                                        \
+	{0, "kvm", "WHEN", "auto, on or off (default: auto)", OPT_STRING, offsetof(type, kvm)}
+
+#define VM_SESSION_OPTIONS(type)                                                                   \
+	{0, "serial", "FILE", "copy the serial console to FILE, - for standard output",            \
+		OPT_STRING, offsetof(type, session.serial)},                                       \
+	{0, "expect", "TEXT", "wait until TEXT is on the console; may be repeated", OPT_STEPS,     \
+		offsetof(type, session.steps)},                                                    \
+	{0, "send", "TEXT", "type TEXT, with \\n for the Enter key; may be repeated", OPT_STEPS,   \
+		offsetof(type, session.steps)},                                                    \
+	{0, "timeout", "S", "fail after S seconds (default with --expect: 600)", OPT_NUMBER,       \
+		offsetof(type, session.timeout_seconds)}
+/* clang-format on */

@@ -27,7 +27,7 @@ ALLOWED = {
     "liveimg": MIDDLE | {"image", "storage"},
     "upgrade": MIDDLE | {"image", "storage", "boot", "node", "liveimg", "plugin", "hotadd"},
     "install": MIDDLE | {"image", "storage", "boot", "liveimg", "upgrade"},
-    "vm": MIDDLE | {"image", "media"},
+    "vm": MIDDLE | {"image", "media", "netroot"},
     "certify": MIDDLE | {"image", "media", "vm", "plugin"},
     "cli": MIDDLE | {"image", "media", "boot", "netroot", "vm", "plugin", "certify"},
     "nodectl": MIDDLE | {"image", "storage", "boot", "install", "node", "liveimg", "upgrade", "plugin", "hotadd"},
