@@ -235,6 +235,8 @@ check_stick() {
 	mkdir stick
 	mcopy -s -n -i "$data" '::/*' stick/
 	expect 0 "$bedplate" media verify stick
+	expect 1 "$bedplate" media verify s.img
+	has err "this is a stick: mount its data partition"
 	head -c 440 s.img | tail -c 350 | tr -d '\0' | grep -q GRUB || fail "no GRUB in the first sector"
 }
 check_stick
