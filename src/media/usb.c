@@ -33,6 +33,8 @@
 #define ROOM_BYTES    (32 * MIB) /* what a FAT32 needs besides its files */
 #define FILE_MAX      (4 * GIB)
 #define TRIES_MAX     100
+#define STICK_DRIVER  "/usb-storage.ko"
+#define LIST_MAX      (8 * MIB)
 
 static void stick_fini(struct stick *s)
 {
@@ -314,6 +316,30 @@ static int stage(struct stick *s, struct err *e)
 	return 0;
 }
 
+/* false also when the list cannot be read. */
+static bool list_lacks_driver(const struct stick *s, const char *release, const char *list)
+{
+	autofree char *path = xasprintf("/usr/lib/modules/%s/%s", release, list);
+	autofree char *text = NULL;
+	struct err unread = {0};
+	int r = image_read(image_tree(s->m->img), path, LIST_MAX, &text, NULL, &unread);
+
+	return r == 0 && !strstr(text, STICK_DRIVER);
+}
+
+/* Kernels for virtual machines cannot read a stick, though firmware starts them from one. */
+static void warn_of_kernel(const struct stick *s)
+{
+	if (s->m->info.kernel_count == 0)
+		return;
+	const char *release = s->m->info.kernels[0].release;
+	if (list_lacks_driver(s, release, "modules.dep") &&
+		list_lacks_driver(s, release, "modules.builtin"))
+		log_warning("kernel %s has no driver for USB storage: it starts from this medium "
+			    "only where that is another kind of disk",
+			release);
+}
+
 static void tell_plan(const struct stick *s)
 {
 	autofree char *size = str_bytes(s->size_bytes);
@@ -374,6 +400,7 @@ int media_write_usb(const struct media_usb_spec *spec, struct progress *p, struc
 	if (r < 0)
 		return r;
 	tell_plan(&s);
+	warn_of_kernel(&s);
 	if (spec->dry_run)
 		return 0;
 	if (!s.is_ours && !s.is_new_file && !spec->yes)

@@ -43,6 +43,8 @@ make_tree() {
 		grub/x86_64-efi-signed/grubnetx64; do
 		seq 1 9000 | sed "s|^|$f |" >tree/usr/lib/$f.efi.signed
 	done
+	echo 'kernel/drivers/block/virtio_blk.ko:' >tree/usr/lib/modules/6.1.0-1/modules.dep
+	: >tree/usr/lib/modules/6.1.0-1/modules.builtin
 	mkdir -p tree/usr/bin
 	echo curl >tree/usr/bin/curl
 	seq 1 20000 >tree/boot/vmlinuz-6.1.0-1
@@ -205,6 +207,11 @@ refuse "is not the image that its manifest describes" iso c.squashfs.img -o a.is
 # --- stick ---
 expect 0 "$bedplate" media usb a.squashfs.img s.img --size=192M --dry-run
 has "$work/out" "'s.img' is made: 192.0 MiB"
+has "$work/err" "kernel 6.1.0-1 has no driver for USB storage"
+echo 'kernel/drivers/usb/storage/usb-storage.ko' >tree/usr/lib/modules/6.1.0-1/modules.builtin
+live u
+expect 0 "$bedplate" media usb u.squashfs.img s.img --dry-run
+! grep -q 'USB storage' "$work/err" || fail "warned of a driver that is there: $(cat "$work/err")"
 [ ! -e s.img ] || fail "a dry run wrote"
 echo mine >s.img.new
 expect 1 "$bedplate" media usb a.squashfs.img s.img --size=192M
@@ -235,6 +242,8 @@ check_stick() {
 	mkdir stick
 	mcopy -s -n -i "$data" '::/*' stick/
 	expect 0 "$bedplate" media verify stick
+	expect 1 "$bedplate" media verify s.img
+	has err "this is a stick: mount its data partition"
 	head -c 440 s.img | tail -c 350 | tr -d '\0' | grep -q GRUB || fail "no GRUB in the first sector"
 }
 check_stick
