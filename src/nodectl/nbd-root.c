@@ -108,9 +108,10 @@ int nbd_because(const struct nbd_root *r, const char *fmt, ...)
 	return -1;
 }
 
+/* For nothing recv() would wait as well, until something comes or the time is up. */
 static bool read_all(int fd, void *buf, size_t len)
 {
-	return recv(fd, buf, len, MSG_WAITALL) == (ssize_t)len;
+	return len == 0 || recv(fd, buf, len, MSG_WAITALL) == (ssize_t)len;
 }
 
 static bool write_all(int fd, const void *buf, size_t len)
