@@ -30,11 +30,11 @@ print(l.getsockname()[1], flush=True)
 while True:
     threading.Thread(target=talk, args=[l.accept()[0]], daemon=True).start()
 END
-mkfifo port
-python3 serve.py >port &
+mkfifo started
+python3 serve.py >started &
 server=$!
 trap 'kill $server; rm -rf "$work"' EXIT
-read -r port <port
+read -r port <started
 printf 'x.img\n127.0.0.1:%s\n' "$port" >settings
 : >kmsg
 
@@ -58,3 +58,11 @@ run_root() {
 
 run_root
 same out "connect 1048576"
+has() { grep -qF -- "$2" "$1" || fail "$1 lacks '$2': $(cat "$1")"; }
+[ ! -e /dev/kmsg ] || has kmsg "root is connected to NBD server 127.0.0.1:$port"
+
+# Another run has connected it; its connection may be broken, so a new one is offered, of the same image only.
+: >kmsg
+run_root 2048
+same out "reconfigure 1048576"
+[ ! -e /dev/kmsg ] || has kmsg "NBD server 127.0.0.1:$port has the root"
