@@ -259,14 +259,14 @@ int fat_remove(const struct fat *f, const char *path, struct err *e)
 	return run_tool(f, "mdeltree", path, e);
 }
 
-/* mdir -b names a folder "::/images/name/". */
-int fat_list_folders(const struct fat *f, const char *path, struct strv *out, struct err *e)
+/* mdir -b names a file "::/images/name" and a folder "::/images/name/". */
+int fat_list(const struct fat *f, const char *path, struct strv *out, struct err *e)
 {
 	autofree char *text = NULL;
 	autocmd c = {0};
 
 	add_tool(&c, f, "mdir");
-	cmd_add(&c, "-b", NULL);
+	cmd_add(&c, "-a", "-b", NULL);
 	cmd_addf(&c, "::/%s", path);
 	int r = cmd_output(&c, &text, e);
 	if (r < 0)
@@ -275,11 +275,10 @@ int fat_list_folders(const struct fat *f, const char *path, struct strv *out, st
 	for (char *line; (line = str_next_word(&rest, "\r\n"));) {
 		size_t len = strlen(line);
 
-		if (len == 0 || line[len - 1] != '/')
-			continue;
-		line[len - 1] = '\0';
-		const char *slash = strrchr(line, '/');
-		strv_add(out, slash ? slash + 1 : line);
+		while (len > 1 && line[len - 2] != '/')
+			len--;
+		if (len > 1)
+			strv_add(out, line + len - 1);
 	}
 	return 0;
 }

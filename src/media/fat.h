@@ -41,6 +41,8 @@ int fat_put_file(const struct fat *f, const char *from, const char *path, struct
 int fat_rename(const struct fat *f, const char *from, const char *to, struct err *e) MUST_CHECK;
 /* A file or a folder with all in it. */
 int fat_remove(const struct fat *f, const char *path, struct err *e) MUST_CHECK;
-/* Names of the folders in a folder. */
-int fat_list_folders(const struct fat *f, const char *path, struct strv *out, struct err *e)
-	MUST_CHECK;
+/*
+ * Names of all that is in a folder, those of folders with a '/' behind them.  As everywhere here, mtools takes
+ * "[...]" in a path for a pattern.
+ */
+int fat_list(const struct fat *f, const char *path, struct strv *out, struct err *e) MUST_CHECK;

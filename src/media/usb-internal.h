@@ -29,11 +29,12 @@ struct stick {
 	uint64_t size_bytes;
 	struct gpt_part data; /* of a stick that is ours; otherwise as planned */
 	char *label;
-	char *folder;     /* of the image: "images/NAME-VERSION" */
-	struct strv old;  /* folders in images that stay, newest first */
-	struct strv drop; /* folders of the same image that go in the end */
-	struct strv cut;  /* folders that nothing knows: an update was cut off; they go first */
-	struct sums sums; /* of what is there and stays */
+	char *folder;        /* of the image: "images/NAME-VERSION" */
+	struct strv old;     /* folders in images that stay, newest first */
+	struct strv drop;    /* folders of the same image that go in the end */
+	struct strv cut;     /* folders that nothing knows: an update was cut off; they go first */
+	struct strv foreign; /* folders in images that somebody else has put there; they stay */
+	struct sums sums;    /* of what is there and stays */
 };
 
 /* The third partition. */

@@ -16,6 +16,7 @@
 #include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -23,6 +24,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "image/sign.h"
 #include "media/menu.h"
 #include "media/usb-internal.h"
 #include "sys/partition.h"
@@ -47,6 +49,7 @@ static void stick_fini(struct stick *s)
 	strv_fini(&s->old);
 	strv_fini(&s->drop);
 	strv_fini(&s->cut);
+	strv_fini(&s->foreign);
 	sums_fini(&s->sums);
 }
 
@@ -152,16 +155,56 @@ static bool is_whole(const struct stick *s, const char *menu, const char *folder
 	return !menu || strstr(menu, entries);
 }
 
+/* Whether all that is in a folder, which nothing knows, is what an update writes there. */
+static int is_cut_off(const struct fat *fat, const char *folder, struct err *e)
+{
+	static const char *const written[] = {"vmlinuz", "initrd.img", "menu.cfg", "squashfs.img",
+		"manifest.json", "manifest.json" SIGN_SUFFIX, MEDIA_KS};
+	autofree char *path = xasprintf("images/%s", folder);
+	autostrv names = {0};
+	size_t known = 0;
+
+	/* We do not make such a name, and mtools would take it for a pattern. */
+	if (strpbrk(folder, "[]"))
+		return 0;
+	int r = fat_list(fat, path, &names, e);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < names.count; i++)
+		for (size_t j = 0; j < ARRAY_LEN(written); j++)
+			known += str_eq(names.items[i], written[j]);
+	return known == names.count;
+}
+
+static int sort_folder(
+	struct stick *s, const struct fat *fat, const char *menu, const char *folder, struct err *e)
+{
+	if (is_whole(s, menu, folder)) {
+		strv_add(&s->old, folder);
+		return 0;
+	}
+	int r = is_cut_off(fat, folder, e);
+	if (r >= 0)
+		strv_add(r > 0 ? &s->cut : &s->foreign, folder);
+	return r < 0 ? r : 0;
+}
+
 static int find_images(struct stick *s, const struct fat *fat, struct err *e)
 {
 	autofree char *menu = NULL;
-	autostrv folders = {0};
+	autostrv names = {0};
 	int r = read_menu(fat, &menu, e);
 
 	if (r == 0)
-		r = fat_list_folders(fat, "images", &folders, e);
-	for (size_t i = 0; r == 0 && i < folders.count; i++)
-		strv_add(is_whole(s, menu, folders.items[i]) ? &s->old : &s->cut, folders.items[i]);
+		r = fat_list(fat, "images", &names, e);
+	for (size_t i = 0; r == 0 && i < names.count; i++) {
+		size_t len = strlen(names.items[i]);
+
+		if (names.items[i][len - 1] != '/')
+			continue;
+		names.items[i][len - 1] = '\0';
+		r = sort_folder(s, fat, menu, names.items[i], e);
+	}
 	return r;
 }
 
@@ -206,6 +249,15 @@ static bool is_same_image(const char *folder, const char *id)
 		(*rest == '.' && rest[1] && rest[1 + strspn(rest + 1, "0123456789")] == '\0');
 }
 
+/* FAT does not tell names apart by their case. */
+static bool has_foreign(const struct stick *s, const char *name)
+{
+	for (size_t i = 0; i < s->foreign.count; i++)
+		if (strcasecmp(s->foreign.items[i], name) == 0)
+			return true;
+	return false;
+}
+
 static int choose_folder(struct stick *s, struct err *e)
 {
 	autofree char *name = xstrdup(s->m->id);
@@ -218,6 +270,10 @@ static int choose_folder(struct stick *s, struct err *e)
 		free(name);
 		name = xasprintf("%s.%u", s->m->id, n);
 	}
+	if (has_foreign(s, name))
+		return err_set(e, EEXIST,
+			"'images/%s' on '%s' has files that are not of an image: rename or remove it",
+			name, s->path);
 	s->folder = xasprintf("images/%s", name);
 	for (size_t i = 0; i < s->old.count; i++)
 		strv_add(is_same_image(s->old.items[i], s->m->id) ? &s->drop : &stay,
@@ -362,6 +418,8 @@ static void tell_plan(const struct stick *s)
 		s->spec->media.kickstart ? " with a kickstart" : "");
 	for (size_t i = 0; i < s->old.count; i++)
 		plan(s, "  keep 'images/%s'", s->old.items[i]);
+	for (size_t i = 0; i < s->foreign.count; i++)
+		plan(s, "  keep 'images/%s': it is not of an image", s->foreign.items[i]);
 	for (size_t i = 0; i < s->drop.count; i++)
 		plan(s, "  then remove 'images/%s'", s->drop.items[i]);
 }

@@ -29,6 +29,7 @@ struct adding {
 	struct progress *progress;
 	char id[NETROOT_ID_DIGITS + 1];
 	bool known; /* the tree has this image */
+	bool whole; /* and all its files, as they should be */
 };
 
 static int check_spec(const struct netroot_add_spec *spec, struct err *e)
@@ -167,28 +168,39 @@ static int is_whole(const struct adding *a, const struct netroot_image *img, str
 	return r > 0 && a->spec->verify ? has_part(a, NETROOT_PART_IMAGE, &img->image, e) : r;
 }
 
-/* In the database only: a line that does not fit is refused before anything is written. */
+static int look_at_files(struct adding *a, struct err *e)
+{
+	int r = a->known ? is_whole(a, netroot_db_image(&a->n->db, a->id), e) : 0;
+
+	a->whole = r > 0;
+	return r < 0 ? r : 0;
+}
+
+/*
+ * In the database only: a line that does not fit is refused before anything is written.  The same image may
+ * have had another form, without its manifest: files that are written anew are of the form that is described.
+ */
 static int provide_image(struct adding *a, struct err *e)
 {
 	struct netroot_db *db = &a->n->db;
+	struct netroot_image *img = netroot_db_image(db, a->id);
 
-	if (netroot_db_image(db, a->id))
+	if (a->whole)
 		return 0;
-	if (db->image_count == NETROOT_IMAGES_MAX)
+	if (!img && db->image_count == NETROOT_IMAGES_MAX)
 		return err_set(e, EFBIG, "a tree holds at most %d images", NETROOT_IMAGES_MAX);
+	if (img)
+		netroot_db_drop_image(db, img);
 	describe(a, netroot_db_add_image(db));
 	return 0;
 }
 
 static int provide_files(struct adding *a, struct netroot_added *out, struct err *e)
 {
-	struct netroot_image *img = netroot_db_image(&a->n->db, a->id);
-	int r = a->known ? is_whole(a, img, e) : 0;
-
-	if (r != 0)
-		return r < 0 ? r : 0;
+	if (a->whole)
+		return 0;
 	out->new_image = out->changed = true;
-	return import(a, img, e);
+	return import(a, netroot_db_image(&a->n->db, a->id), e);
 }
 
 static int provide_entry(
@@ -210,14 +222,27 @@ static int provide_entry(
 	out->changed |= netroot_set_text(&en->image, a->id);
 	out->changed |= netroot_set_text(&en->append, a->spec->append);
 	out->changed |= netroot_set_optional(&en->server, a->spec->server);
-	if (en->server && !a->in->own && !netroot_server_is_plain(en->server))
-		return err_set(e, EINVAL,
-			"'%s' boots by dracut's own modules, which take one server without a port, and "
-			"not '%s'",
-			label, en->server);
 	if (!db->default_label)
 		db->default_label = xstrdup(label);
 	out->is_default = str_eq(db->default_label, label);
+	return 0;
+}
+
+/* Of all entries of the image, as it may have another form than before. */
+static int check_servers(const struct adding *a, struct err *e)
+{
+	const struct netroot_db *db = &a->n->db;
+	bool own = netroot_image_is_own(netroot_db_image(db, a->id));
+
+	for (size_t i = 0; !own && i < db->entry_count; i++) {
+		const struct netroot_entry *en = &db->entries[i];
+
+		if (str_eq(en->image, a->id) && en->server && !netroot_server_is_plain(en->server))
+			return err_set(e, EINVAL,
+				"'%s' boots by dracut's own modules, which take one server without "
+				"a port, and not '%s'",
+				en->label, en->server);
+	}
 	return 0;
 }
 
@@ -238,10 +263,14 @@ static void report(const struct adding *a, const char *label, struct netroot_add
 
 static int change(struct adding *a, const char *label, struct netroot_added *out, struct err *e)
 {
-	int r = provide_image(a, e);
+	int r = look_at_files(a, e);
 
 	if (r == 0)
+		r = provide_image(a, e);
+	if (r == 0)
 		r = provide_entry(a, label, out, e);
+	if (r == 0)
+		r = check_servers(a, e);
 	if (r == 0)
 		r = netroot_lines_check(&a->n->db, e);
 	if (r == 0)

@@ -300,6 +300,9 @@ static int parse_all(json_t *j, struct netroot_db *db, struct err *e)
 		r = parse_list(entries, "entries", NETROOT_IMAGES_MAX, parse_entry, db, e);
 	if (r == 0)
 		r = parse_list(hosts, "hosts", NETROOT_HOSTS_MAX, parse_host, db, e);
+	if (r == 0 && !netroot_db_fits(db))
+		r = err_set(e, EBADMSG, "%zu hosts with %zu entries each are more than %d",
+			db->host_count, db->entry_count, NETROOT_CHOICES_MAX);
 	if (r == 0)
 		r = parse_loaders(loaders, db, e);
 	if (r == 0)

@@ -131,6 +131,11 @@ struct netroot_host *netroot_db_host(const struct netroot_db *db, const char *id
 	return NULL;
 }
 
+bool netroot_db_fits(const struct netroot_db *db)
+{
+	return db->host_count * db->entry_count <= NETROOT_CHOICES_MAX;
+}
+
 bool netroot_db_is_offered(const struct netroot_db *db, const char *id)
 {
 	for (size_t i = 0; i < db->entry_count; i++)

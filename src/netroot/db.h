@@ -19,6 +19,7 @@
 #define NETROOT_DB_MAX_BYTES  (8 * MIB)
 #define NETROOT_IMAGES_MAX    1000
 #define NETROOT_HOSTS_MAX     10000
+#define NETROOT_CHOICES_MAX   100000 /* of all hosts: each has files with all entries */
 #define NETROOT_ID_DIGITS     16
 #define NETROOT_LABEL_MAX     64
 #define NETROOT_PARAMS_MAX    2000 /* the kernel takes 2048 bytes, PXELINUX and GRUB as many */
@@ -99,6 +100,9 @@ bool netroot_image_is_own(const struct netroot_image *img);
 struct netroot_image *netroot_db_image(const struct netroot_db *db, const char *id);
 struct netroot_entry *netroot_db_entry(const struct netroot_db *db, const char *label);
 struct netroot_host *netroot_db_host(const struct netroot_db *db, const char *id);
+
+/* The files that boot loaders read would not be too large. */
+bool netroot_db_fits(const struct netroot_db *db);
 
 /* What an entry boots. */
 bool netroot_db_is_offered(const struct netroot_db *db, const char *id);

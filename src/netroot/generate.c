@@ -138,6 +138,11 @@ int netroot_lines_check(const struct netroot_db *db, struct err *e)
 {
 	int r = 0;
 
+	if (!netroot_db_fits(db))
+		return err_set(e, EFBIG,
+			"%zu hosts with files of %zu entries each are too much: a tree has at most %d "
+			"entries in all of them",
+			db->host_count, db->entry_count, NETROOT_CHOICES_MAX);
 	for (size_t i = 0; r == 0 && i < db->entry_count; i++)
 		r = check_line(db, &db->entries[i], NULL, e);
 	for (size_t i = 0; r == 0 && i < db->host_count; i++)

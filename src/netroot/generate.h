@@ -31,7 +31,7 @@ char *generate_ipxe(const struct netroot_db *db, const struct netroot_host *host
 char *netroot_boot_line(const struct netroot_db *db, const struct netroot_entry *en,
 	const struct netroot_host *host, const char *server) MUST_CHECK;
 
-/* -E2BIG: a kernel command line that does not fit. */
+/* -E2BIG: a kernel command line that does not fit; -EFBIG: see netroot_db_fits(). */
 int netroot_lines_check(const struct netroot_db *db, struct err *e) MUST_CHECK;
 
 /* Where the host's files lie.  The name has their digest, so that they are replaced in one step. */

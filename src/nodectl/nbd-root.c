@@ -108,9 +108,10 @@ int nbd_because(const struct nbd_root *r, const char *fmt, ...)
 	return -1;
 }
 
+/* For nothing recv() would wait as well, until something comes or the time is up. */
 static bool read_all(int fd, void *buf, size_t len)
 {
-	return recv(fd, buf, len, MSG_WAITALL) == (ssize_t)len;
+	return len == 0 || recv(fd, buf, len, MSG_WAITALL) == (ssize_t)len;
 }
 
 static bool write_all(int fd, const void *buf, size_t len)
@@ -279,7 +280,6 @@ static int connect_any(struct nbd_root *r)
 			if (try_address(r, s, k) < 0)
 				continue;
 			r->last = i;
-			say(r, "root is connected to NBD server %s", s->name);
 			return 0;
 		}
 	}
@@ -327,11 +327,35 @@ static int read_settings(struct nbd_root *r)
 }
 
 /* Until it works: who reads the root waits as long. */
+static void await_server(struct nbd_root *r)
+{
+	while (connect_any(r) < 0)
+		nap(RETRY_SECONDS);
+}
+
+static void begin(struct nbd_root *r)
+{
+	await_server(r);
+	say(r, "root is connected to NBD server %s", r->servers[r->last].name);
+}
+
+/*
+ * Another run of this program may have ended while the connection was broken, and the kernel tells of that only
+ * once.  It takes a new one in place of one that is dead, and drops it without a word where none is: so it is
+ * offered one in any case.
+ */
+static void take_over(struct nbd_root *r)
+{
+	r->size_bytes = device_bytes();
+	await_server(r);
+	say(r, "NBD server %s has the root, should its connection be broken",
+		r->servers[r->last].name);
+}
+
 static void reconnect(struct nbd_root *r)
 {
 	say(r, "the NBD server of the root is gone, reconnecting");
-	while (connect_any(r) < 0)
-		nap(RETRY_SECONDS);
+	begin(r);
 }
 
 int main(void)
@@ -345,13 +369,13 @@ int main(void)
 	for (size_t i = 0; i < r.count; i++)
 		if (look_up(&r, &r.servers[i]) < 0)
 			r.servers[i].count = 0;
-	if (is_connected())
-		r.size_bytes = device_bytes();
-	else
-		while (connect_any(&r) < 0)
-			nap(RETRY_SECONDS);
+	/* Its own file may be in a root that waits for it. */
 	if (mlockall(MCL_CURRENT) < 0)
 		perror("mlockall");
+	if (is_connected())
+		take_over(&r);
+	else
+		begin(&r);
 	for (;;)
 		if (nbd_kernel_wait(&r))
 			reconnect(&r);

@@ -138,15 +138,10 @@ static bool has_wanted(const struct inv_vg *vg)
 
 int inventory_search(struct inventory *inv, const struct strv *groups, struct err *e)
 {
-	int looked = 0;
+	int r = 0;
 
-	for (size_t i = 0; i < inv->vg_count; i++) {
-		if (!strv_has(groups, inv->vgs[i].name) || !has_wanted(&inv->vgs[i]))
-			continue;
-		looked = 1;
-		int r = search_group(&inv->vgs[i], e);
-		if (r < 0)
-			return r;
-	}
-	return looked;
+	for (size_t i = 0; r == 0 && i < inv->vg_count; i++)
+		if (strv_has(groups, inv->vgs[i].name) && has_wanted(&inv->vgs[i]))
+			r = search_group(&inv->vgs[i], e);
+	return r;
 }

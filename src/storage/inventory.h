@@ -80,8 +80,8 @@ int inventory_read(struct inventory *out, struct err *e) MUST_CHECK;
 
 /*
  * Look for storage domains in the idle volumes of these groups, by name, which are active for that
- * long.  What is found, or why nothing could be, is noted in inv.  1: something was
- * looked into, 0: there is nothing idle; -EINTR.
+ * long.  What is found, or why nothing could be, is noted in inv; a group with a name that LVM would
+ * not have made is left alone, and its volumes stay idle.  -EINTR.
  */
 int inventory_search(struct inventory *inv, const struct strv *groups, struct err *e) MUST_CHECK;
 

@@ -178,9 +178,6 @@ int layout_plan_here(const struct ks_doc *doc, struct inventory *inv,
 
 	if (r == 0)
 		r = inventory_search(inv, &first.remove_vgs, e);
-	if (r != 0)
-		return r < 0 ? r : plan_once(doc, inv, params, false, out, e);
-	*out = first;
-	first = (struct layout){0};
-	return 0;
+	/* Also where nothing was searched: the first plan let volumes pass that it could not judge. */
+	return r < 0 ? r : plan_once(doc, inv, params, false, out, e);
 }

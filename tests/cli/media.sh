@@ -277,6 +277,25 @@ check_stick
 mtype -i "$data" ::/grub/menu.cfg >menu
 ! grep -q cut-2.0 menu || fail "in the menu: $(cat menu)"
 
+# What a person has put there stays, also where it looks nearly like ours, and is in no way of a new image.
+mmd -i "$data" ::/images/photos '::/images/[t]estos-7' ::/images/x ::/images/x/LiveOS ::/images/hidden
+echo mine >photo
+mcopy -i "$data" photo ::/images/photos/vmlinuz
+mcopy -i "$data" photo ::/images/photos/photo
+mcopy -i "$data" photo ::/images/x/LiveOS/squashfs.img
+mcopy -i "$data" photo ::/images/hidden/photo
+mattrib -i "$data" +h ::/images/hidden/photo
+expect 0 "$bedplate" media usb second.img s.img
+has "$work/out" "  keep 'images/photos': it is not of an image"
+for f in photos/vmlinuz photos/photo x/LiveOS/squashfs.img hidden/photo; do
+	has_same images/$f photo
+done
+mdir -i "$data" -b ::/images >list
+has list '[t]estos-7/'
+mtype -i "$data" ::/grub/menu.cfg >menu
+! grep -q photos menu || fail "in the menu: $(cat menu)"
+mdeltree -i "$data" ::/images/photos '::/images/\[t]estos-7' ::/images/x ::/images/hidden
+
 # Refused, and not a byte changed.
 refuse_usb() {
 	text=$1
@@ -289,6 +308,12 @@ refuse_usb() {
 	nothing_left
 }
 refuse_usb "a stick with the label 'BEDPLATE' already" s.img a.squashfs.img s.img --label OTHER
+cp s.img taken.img
+mmd -i "taken.img@@${data#*@@}" ::/images/TESTNODE-1.0.2
+mcopy -i "taken.img@@${data#*@@}" photo ::/images/TESTNODE-1.0.2/photo
+refuse_usb "'images/testnode-1.0.2' on 'taken.img' has files that are not of an image: rename or remove it" \
+	taken.img a.squashfs.img taken.img
+rm taken.img
 refuse_usb "keeps its size" s.img a.squashfs.img s.img --size=300M
 truncate -s 200M foreign
 echo important | dd of=foreign conv=notrunc status=none

@@ -474,6 +474,52 @@ same "$work/out" "images/0123456789abcdef.img.new  0 bytes"
 expect 0 "$bedplate" netroot check --tree=new
 expect 0 "$bedplate" netroot remove --tree=new OLD
 expect 0 "$bedplate" netroot check --tree=new
+
+# An image of ours that was added without its manifest is described anew when its files are written anew.
+initramfs tree/boot/initrd.img-6.1.0-1 6.1.0-1
+mkdir -p i/usr/lib/bedplate
+: >i/usr/lib/bedplate/nbd-root
+(cd i && find . | sort | cpio -o -H newc --quiet) >tree/boot/initrd.img-6.1.0-1
+live d 4.0
+jq '.verity = {root_hash: .rootfs.sha256, data_size: 4096, hash_offset: 4096, salt: "", fec_offset: 0,
+	fec_roots: 0}' d.manifest.json >d.verity.json
+rm d.manifest.json
+form() { jq -r '.images[].root | sub(":.*"; "")' form/netroot.json; }
+# repaired TREE [OPTION]...: add it to a copy where the initramfs is missing.
+repaired() {
+	rm -rf form
+	cp -r "$1" form
+	rm form/tftp/*/initrd.img
+	shift
+	expect 0 "$bedplate" netroot add --tree=form d.squashfs.img --label d "$@"
+	lacks "$work/out" "was there already"
+	expect 0 "$bedplate" netroot check --tree=form
+}
+expect 0 "$bedplate" netroot add --tree=bare d.squashfs.img --label d
+mv d.verity.json d.manifest.json
+repaired bare
+[ "$(form)" = verity ] || fail "described as $(form)"
+cmp form/images/*.img d.squashfs.img || fail "not the form of our own module"
+has form/tftp/grub/grub.cfg bedplate.netroot=nbd:
+lacks form/tftp/grub/grub.cfg live
+expect 0 "$bedplate" netroot add --tree=own d.squashfs.img --label d --server 10.0.0.1,10.0.0.2:10810
+# One that is whole stays as it is, and its servers are those that its own form takes.
+mv d.manifest.json d.verity.json
+expect 0 "$bedplate" netroot add --tree=own d.squashfs.img --label d --server 10.0.0.3,10.0.0.2:10810
+has own/tftp/grub/grub.cfg bedplate.netroot=nbd:10.0.0.3,10.0.0.2:10810:
+repaired own --server 10.0.0.1
+[ "$(form)" = live ] || fail "described as $(form)"
+has form/tftp/grub/grub.cfg rd.live.image
+expect 0 "$bedplate" netroot add --tree=own d.squashfs.img --label other
+rm own/tftp/*/initrd.img
+state own >before
+expect 1 "$bedplate" netroot add --tree=own d.squashfs.img --label other
+one_line "'d' boots by dracut's own modules, which take one server without a port"
+state own | diff before - >&2 || fail "a refused image has changed the tree"
+mv d.verity.json d.manifest.json
+expect 1 "$bedplate" netroot add --tree=bare d.squashfs.img --label d --server 10.0.0.1,10.0.0.2:10810
+one_line "'d' boots by dracut's own modules, which take one server without a port"
+rm -r bare form own
 exec 9<t
 flock -x 9
 refuse "another command works on this tree" default --tree=t OLD

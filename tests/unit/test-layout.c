@@ -610,6 +610,29 @@ static void test_refused_groups(UNUSED void **state)
 		"it is needed: wipefs --all /dev/bedplate/x");
 }
 
+/* In a group with a name that LVM does not make nothing is activated, so what is idle there stays unknown. */
+static void test_group_that_is_not_searched(UNUSED void **state)
+{
+	autoinventory inv = {0};
+	autoptr(ks_doc) doc = NULL;
+	autolayout l = {0};
+	struct err e = {0};
+
+	scene_disk(&inv, "vda", 64 * GIB);
+	scene_part(&inv, "LVM2_member", NULL, 20 * GIB);
+	scene_vg(&inv, "san", "/dev/vda1", NULL, 20 * GIB);
+	struct inv_lv *lv = scene_lv(&inv, "domain", NULL, GIB);
+	lv->unsearched = xstrdup("it is not active");
+	lv->idle = true;
+	scene_lv(&inv, "data_rimage_1", NULL, GIB);
+	assert_ok(ks_parse_text("t.ks", AUTO, strlen(AUTO), NULL, &doc, &e), e);
+	assert_int_equal(layout_plan_here(doc, &inv, &usual, &l, &e), -EBUSY);
+	assert_string_equal(e.msg,
+		"/dev/san/domain was not searched for a storage domain: it is not active; if "
+		"nothing of volume group 'san' is needed: wipefs --all /dev/vda1");
+	assert_int_equal(l.disk_count, 0);
+}
+
 /* LVM shows one of two paths to a disk only, so the other one is in no group. */
 static void test_second_path_is_refused(UNUSED void **state)
 {
@@ -1065,6 +1088,7 @@ int main(void)
 		cmocka_unit_test(test_refused_contents),
 		cmocka_unit_test(test_kept_group_is_refused),
 		cmocka_unit_test(test_refused_groups),
+		cmocka_unit_test(test_group_that_is_not_searched),
 		cmocka_unit_test(test_second_path_is_refused),
 		cmocka_unit_test(test_mixed_sectors),
 		cmocka_unit_test(test_too_small),

@@ -220,6 +220,24 @@ static void a_line_that_does_not_fit(void **state)
 	assert_has(e.msg, "the kernel parameters of 'two' for host 52:54:00:aa:bb:cc are 20");
 }
 
+/* Before a change is written: a database with it could not be read any more. */
+static void more_than_fits_for_all_hosts(void **state)
+{
+	autonetrootdb db = {0};
+	struct err e = {0};
+
+	(void)state;
+	make_db(&db);
+	while (db.entry_count < 100)
+		add_entry(&db, "more", ID_A, "", NULL);
+	while (db.host_count < 1000)
+		add_host(&db, "52:54:00:aa:bb:cc", "two", NULL, "");
+	assert_ok(netroot_lines_check(&db, &e), e);
+	add_host(&db, "52:54:00:aa:bb:cc", "two", NULL, "");
+	assert_int_equal(netroot_lines_check(&db, &e), -EFBIG);
+	assert_has(e.msg, "1001 hosts with files of 100 entries each are too much");
+}
+
 static void lines_of_vendors(void **state)
 {
 	static const struct {
@@ -260,6 +278,7 @@ int main(void)
 		cmocka_unit_test(hosts_have_files_of_their_own),
 		cmocka_unit_test(a_host_of_its_own_goes_before_a_swapped_uuid),
 		cmocka_unit_test(a_line_that_does_not_fit),
+		cmocka_unit_test(more_than_fits_for_all_hosts),
 		cmocka_unit_test(lines_of_vendors),
 	};
 

@@ -105,6 +105,37 @@ static void each_wrong_field_is_refused(void **state)
 		refused(pairs[i][0], pairs[i][1]);
 }
 
+/* Each host has files with all entries, so 8 MiB could become tens of GB. */
+static void too_much_for_all_hosts_is_refused(void **state)
+{
+	autonetrootdb db = {0}, again = {0};
+	struct err e = {0};
+
+	(void)state;
+	assert_ok(netroot_db_parse(DB_TEXT, strlen(DB_TEXT), &db, &e), e);
+	while (db.entry_count < 100) {
+		struct netroot_entry *en = netroot_db_add_entry(&db);
+
+		en->label = xasprintf("l%zu", db.entry_count);
+		en->image = xstrdup(ID);
+		en->append = xstrdup("");
+	}
+	while (db.host_count < 1001) {
+		struct netroot_host *h = netroot_db_add_host(&db);
+
+		snprintf(h->id, sizeof(h->id), "52:54:00:00:%02zx:%02zx", db.host_count / 256,
+			db.host_count % 256);
+		h->label = xstrdup("L");
+		h->append = xstrdup("");
+	}
+	autofree char *text = netroot_db_format(&db);
+	assert_int_equal(netroot_db_parse(text, strlen(text), &again, &e), -EBADMSG);
+	assert_string_equal(e.msg, "1001 hosts with 100 entries each are more than 100000");
+	netroot_db_drop_host(&db, &db.hosts[1000]);
+	autofree char *less = netroot_db_format(&db);
+	assert_ok(netroot_db_parse(less, strlen(less), &again, &e), e);
+}
+
 static void labels(void **state)
 {
 	static const char *const good[] = {"a", "node-1.0_x", "_", "0.1"};
@@ -171,6 +202,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_written_is_read_again),
 		cmocka_unit_test(each_wrong_field_is_refused),
+		cmocka_unit_test(too_much_for_all_hosts_is_refused),
 		cmocka_unit_test(labels),
 		cmocka_unit_test(parameters_and_names),
 		cmocka_unit_test(hosts),
