@@ -232,6 +232,8 @@ static int check_all(struct check *c, struct err *e)
 
 	if (stat(path, &st) < 0)
 		return err_errno(e, "'%s'", path);
+	if (!S_ISDIR(st.st_mode) && !media_is_iso(path))
+		return err_set(e, EBADMSG, "'%s' is neither an ISO nor a folder", path);
 	r = S_ISDIR(st.st_mode) ? read_folder(c, e) : read_iso(c, (uint64_t)st.st_size, e);
 	if (r < 0)
 		return err_wrap(e, r, "'%s'", path);
