@@ -97,4 +97,8 @@ expect 1 "$bedplate" vm define "$disk" --name="$(printf 'a\nb')" --print
 expect 1 "$bedplate" vm define "$work/none" --name=n --print
 expect 1 "$bedplate" vm define "$work/one.xml" --name=n --print
 same "$work/err" "bedplate: $work/one.xml: is no disk with a partition table"
+truncate -s 1M "$work/medium"
+printf 'CD001' | dd of="$work/medium" bs=1 seek=32769 conv=notrunc status=none
+expect 1 "$bedplate" vm define "$work/medium" --name=n --print
+same "$work/err" "bedplate: $work/medium is an ISO: a disk is needed"
 expect 2 "$bedplate" vm define "$disk"
