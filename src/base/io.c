@@ -130,7 +130,8 @@ int source_open_fd(int fd, struct source **out, struct err *e)
 
 int source_open_path(const char *path, struct source **out, struct err *e)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* Not to wait for the other end of a FIFO, which is refused then. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	int r;
 
 	if (fd < 0)

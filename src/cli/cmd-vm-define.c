@@ -48,6 +48,9 @@ static int run(const void *parsed, char *const args[], UNUSED struct progress *p
 	r = disk_find_kind(spec.disk, &kind, e);
 	if (r < 0)
 		return r;
+	/* A hybrid one has a partition table as well. */
+	if (kind == DISK_MEDIUM)
+		return err_set(e, EINVAL, "%s is an ISO: a disk is needed", spec.disk);
 	if (kind != DISK_DISK)
 		return err_set(e, EINVAL, "%s: is no disk with a partition table", spec.disk);
 	if (!o->print)

@@ -15,7 +15,6 @@ struct options {
 };
 
 static const struct options defaults = {
-	.size_bytes = 20 * GIB,
 	.memory_bytes = 2 * GIB,
 	.cpus = 2,
 	.timeout_seconds = DEFAULT_SECONDS,
@@ -49,7 +48,7 @@ static int check(const struct options *o, struct vm_install_spec *spec, struct e
 {
 	int r;
 
-	if (!o->disk) {
+	if (!o->disk || !*o->disk) {
 		err_set(e, EINVAL, "where to install to is missing: '--disk'");
 		return CLI_WRONG_USE;
 	}

@@ -8,6 +8,7 @@
 #include "base/cli.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "vm/disk.h"
 
 #define LAST_LINES      20
 #define EXPECT_STEP     "expect="
@@ -40,10 +41,11 @@ int vm_option_network(const char *kind, bool *out, struct err *e)
 
 int vm_option_disks(const struct strv *disks, struct err *e)
 {
-	for (size_t i = 0; i < disks->count; i++)
-		if (access(disks->items[i], R_OK | W_OK) < 0)
-			return err_errno(e, "%s", disks->items[i]);
-	return 0;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < disks->count; i++)
+		r = disk_check(disks->items[i], e);
+	return r;
 }
 
 int vm_option_timeout(uint64_t seconds, struct err *e)

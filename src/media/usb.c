@@ -32,6 +32,7 @@
 #define LABEL_DEFAULT "BEDPLATE"
 #define LABEL_MAX     11
 #define DATA_MIN      (64 * MIB)
+#define DATA_MAX      (2048 * GIB - MIB)
 #define ROOM_BYTES    (32 * MIB) /* what a FAT32 needs besides its files */
 #define FILE_MAX      (4 * GIB)
 #define TRIES_MAX     100
@@ -111,6 +112,19 @@ static int check_device(struct stick *s, const struct stat *st, struct err *e)
 	return 0;
 }
 
+/* What can be known before minutes are spent, and by a dry run. */
+static int check_new_file(const char *path, struct err *e)
+{
+	autofree char *folder = xstrdup(path);
+	char *slash = strrchr(folder, '/');
+
+	if (!*path)
+		return err_set(e, EINVAL, "the name of the disk or file to write is empty");
+	if (slash)
+		slash[slash == folder ? 1 : 0] = '\0';
+	return access(slash ? folder : ".", W_OK | X_OK) < 0 ? err_errno(e, "'%s'", path) : 0;
+}
+
 static int check_target(struct stick *s, struct err *e)
 {
 	const char *path = s->spec->target;
@@ -119,7 +133,7 @@ static int check_target(struct stick *s, struct err *e)
 	s->path = xstrdup(path);
 	if (stat(path, &st) < 0) {
 		s->is_new_file = errno == ENOENT;
-		return s->is_new_file ? 0 : err_errno(e, "'%s'", path);
+		return s->is_new_file ? check_new_file(path, e) : err_errno(e, "'%s'", path);
 	}
 	if (S_ISBLK(st.st_mode))
 		return check_device(s, &st, e);
@@ -319,7 +333,8 @@ static int check_size(struct stick *s, struct err *e)
 							    : (need + other + MIB - 1) / MIB * MIB;
 		s->data.start_bytes = FIRST_BYTES + BIOS_BYTES + ESP_BYTES;
 		have = s->size_bytes > other ? (s->size_bytes - other) / MIB * MIB : 0;
-		s->data.size_bytes = have;
+		/* FAT32 counts sectors in 32 bits. */
+		s->data.size_bytes = MIN(have, DATA_MAX);
 	}
 	if (r < 0 || need <= have)
 		return r;

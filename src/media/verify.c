@@ -117,19 +117,6 @@ static int read_entries(struct check *c, struct archive *a, struct err *e)
 	return r == ARCHIVE_EOF ? 0 : archive_error(a, e);
 }
 
-/* Its data is a FAT, which nothing here reads in one pass. */
-static int refuse_stick(const struct check *c, struct err *e)
-{
-	struct gpt_part data = {0};
-	int r = gpt_find(c->spec->path, NULL, PARTITION_LABEL_STICK, &data, e);
-
-	if (r < 0 || data.size_bytes == 0)
-		return r;
-	return err_set(e, EINVAL,
-		"this is a stick: mount its data partition read-only and name that folder, or "
-		"choose 'Check this medium' in its menu");
-}
-
 static int read_iso(struct check *c, uint64_t size_bytes, struct err *e)
 {
 	auto_with(end_archive) struct archive *a = archive_read_new();
@@ -137,9 +124,6 @@ static int read_iso(struct check *c, uint64_t size_bytes, struct err *e)
 
 	if (!a)
 		return err_set(e, ENOMEM, "out of memory");
-	r = refuse_stick(c, e);
-	if (r < 0)
-		return r;
 	if (archive_read_support_format_iso9660(a) != ARCHIVE_OK ||
 		archive_read_open_filename(a, c->spec->path, BLOCK_BYTES) != ARCHIVE_OK)
 		return archive_error(a, e);
@@ -240,6 +224,19 @@ static int check_esp(struct check *c, struct err *e)
 	return r;
 }
 
+/* What is neither an ISO nor a folder.  A stick's data is a FAT, which nothing here reads in one pass. */
+static int refuse(const char *path, struct err *e)
+{
+	struct gpt_part data = {0};
+
+	if (gpt_find(path, NULL, PARTITION_LABEL_STICK, &data, e) < 0 || data.size_bytes == 0)
+		return err_set(e, EBADMSG, "'%s' is neither an ISO nor a folder", path);
+	return err_set(e, EINVAL,
+		"'%s' is a stick: mount its data partition read-only and name that folder, or "
+		"choose 'Check this medium' in its menu",
+		path);
+}
+
 static int check_all(struct check *c, struct err *e)
 {
 	const char *path = c->spec->path;
@@ -248,6 +245,8 @@ static int check_all(struct check *c, struct err *e)
 
 	if (stat(path, &st) < 0)
 		return err_errno(e, "'%s'", path);
+	if (!S_ISDIR(st.st_mode) && !media_is_iso(path))
+		return refuse(path, e);
 	r = S_ISDIR(st.st_mode) ? read_folder(c, e) : read_iso(c, (uint64_t)st.st_size, e);
 	if (r < 0)
 		return err_wrap(e, r, "'%s'", path);

@@ -175,6 +175,10 @@ int vm_check_size(uint64_t memory_bytes, uint64_t cpus, struct err *e)
 	if (memory_bytes < VM_MEMORY_MIN)
 		return err_set(e, EINVAL, "%" PRIu64 " bytes of memory are too few for a node",
 			memory_bytes);
+	if (memory_bytes > VM_MEMORY_MAX)
+		return err_set(e, EINVAL,
+			"%" PRIu64 " bytes of memory are more than a machine can have",
+			memory_bytes);
 	if (cpus < 1 || cpus > VM_CPUS_MAX)
 		return err_set(e, EINVAL, "bad number of processors %" PRIu64, cpus);
 	return 0;

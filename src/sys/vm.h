@@ -15,6 +15,7 @@
 #include "base/err.h"
 
 #define VM_MEMORY_MIN    (256 * MIB)
+#define VM_MEMORY_MAX    (1ULL << 52) /* what x86-64 can address */
 #define VM_CPUS_MAX      255
 #define VM_CMD_LINE_MAX  2047 /* COMMAND_LINE_SIZE of x86 without the NUL */
 #define VM_FIRST_DISK    "/dev/vda"

@@ -65,6 +65,21 @@ int disk_find_kind(const char *path, enum disk_kind *out, struct err *e)
 	return r < 0 ? r : 0;
 }
 
+int disk_check(const char *path, struct err *e)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return err_errno(e, "%s", path);
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return err_set(e, EINVAL, "%s is neither a file nor a disk", path);
+	/* QEMU locks files, but takes a disk whose file systems are mounted. */
+	autofd int fd = open(path, O_RDWR | O_CLOEXEC | (S_ISBLK(st.st_mode) ? O_EXCL : 0));
+	if (fd < 0 && errno == EBUSY)
+		return err_set(e, EBUSY, "%s or a part of it is mounted or in use", path);
+	return fd < 0 ? err_errno(e, "%s", path) : 0;
+}
+
 char *disk_vars_path(const char *path, enum vm_firmware firmware)
 {
 	return vars_suffixes[firmware] ? xasprintf("%s%s", path, vars_suffixes[firmware]) : NULL;
@@ -123,8 +138,10 @@ int disk_new(const char *path, const struct machine_params *params, bool snapsho
 	const struct vm_spec spec = {.disks = &disk, .disk_count = 1};
 	autofree char *vars = disk_vars_path(path, params->firmware);
 	autoptr(machine) m = NULL;
-	int r = machine_new(params, &m, e);
+	int r = snapshot ? 0 : disk_check(path, e);
 
+	if (r == 0)
+		r = machine_new(params, &m, e);
 	if (r == 0 && vars)
 		machine_use_vars(m, vars, snapshot);
 	if (r == 0)

@@ -20,6 +20,12 @@ enum disk_kind {
 
 int disk_find_kind(const char *path, enum disk_kind *out, struct err *e) MUST_CHECK;
 
+/*
+ * Whether a machine may write to it.  -EINVAL: it is no file and no disk; -EBUSY: a disk that is mounted or
+ * otherwise in use here.
+ */
+int disk_check(const char *path, struct err *e) MUST_CHECK;
+
 /* A new sparse disk image in place of nothing or an empty file.  -EEXIST: something is there. */
 int disk_create(const char *path, uint64_t size_bytes, struct err *e) MUST_CHECK;
 /* How that is done, for people to read. */

@@ -7,6 +7,7 @@
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -115,13 +116,13 @@ static void put_cpu(struct strbuf *b, const struct domain_spec *spec)
 		"    <feature policy='disable' name='fsrm'/>\n  </cpu>\n");
 }
 
-static void put_devices(struct strbuf *b, const char *disk, bool is_session)
+static void put_devices(struct strbuf *b, const char *disk, bool is_block, bool is_session)
 {
 	strbuf_printf(b,
-		"  <devices>\n    <disk type='file' device='disk'>\n"
+		"  <devices>\n    <disk type='%s' device='disk'>\n"
 		"      <driver name='qemu' type='%s' discard='unmap'/>\n",
-		vm_disk_format(disk));
-	put_attribute(b, "      <source file='", disk, "'/>\n");
+		is_block ? "block" : "file", vm_disk_format(disk));
+	put_attribute(b, is_block ? "      <source dev='" : "      <source file='", disk, "'/>\n");
 	strbuf_puts(b,
 		"      <target dev='vda' bus='virtio'/>\n      <serial>disk</serial>\n"
 		"    </disk>\n");
@@ -139,6 +140,20 @@ static void put_devices(struct strbuf *b, const char *disk, bool is_session)
 		"  </devices>\n");
 }
 
+/* Absolute, but not the target of a link: the name says the format, and the variables lie beside it. */
+static char *absolute(const char *path)
+{
+	autofree char *folder = xstrdup(path);
+	char *slash = strrchr(folder, '/');
+
+	if (slash)
+		slash[slash == folder ? 1 : 0] = '\0';
+	autofree char *real = realpath(slash ? folder : ".", NULL);
+	return real ? xasprintf("%s/%s", str_eq(real, "/") ? "" : real,
+			      path + (slash ? slash - folder + 1 : 0))
+		    : NULL;
+}
+
 /* type: "kvm", "qemu", or what else the hypervisor calls its machines. */
 static int describe(const struct domain_spec *spec, const char *type, bool is_session, char **xml,
 	struct err *e)
@@ -146,11 +161,14 @@ static int describe(const struct domain_spec *spec, const char *type, bool is_se
 	autofree char *disk = NULL, *vars = NULL;
 	const char *code = NULL, *template;
 	autostrbuf b = {0};
+	struct stat st;
 	int r = check(spec, e);
 
 	if (r < 0)
 		return r;
-	disk = realpath(spec->disk, NULL);
+	if (stat(spec->disk, &st) < 0)
+		return err_errno(e, "%s", spec->disk);
+	disk = absolute(spec->disk);
 	if (!disk)
 		return err_errno(e, "%s", spec->disk);
 	r = check_text("the path of the disk", disk, e);
@@ -167,7 +185,7 @@ static int describe(const struct domain_spec *spec, const char *type, bool is_se
 		spec->memory_bytes, spec->cpus);
 	put_os(&b, spec, code, vars);
 	put_cpu(&b, spec);
-	put_devices(&b, disk, is_session);
+	put_devices(&b, disk, S_ISBLK(st.st_mode), is_session);
 	strbuf_puts(&b, "</domain>\n");
 	*xml = strbuf_take(&b);
 	return 0;

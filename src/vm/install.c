@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "image/image.h"
 #include "ks/ks.h"
 #include "ks/unattended.h"
 #include "media/media.h"
@@ -27,6 +28,7 @@
 #define KICKSTART_MAX      (8 * MIB)
 #define VOLUME_SECTORS     "32768" /* of 512 bytes */
 #define DISK_MIN           (1 * GIB)
+#define DISK_DEFAULT       (20 * GIB)
 #define END_SECONDS        300
 #define VERDICT            "bedplate: install"
 #define VERDICT_GOOD       "ed "
@@ -36,8 +38,10 @@
 struct vm_install {
 	struct vm_install_spec spec;
 	enum disk_kind kind;
-	bool new_disk, drop_disk;
-	char *medium, *volume; /* what is attached; volume may be NULL */
+	bool new_disk;
+	bool drop_disk, drop_vars; /* they were made here, and nothing has come of it yet */
+	char *medium, *volume;     /* what is attached; volume may be NULL */
+	char *vars;                /* of UEFI firmware, or NULL */
 	struct machine *m;
 };
 
@@ -46,8 +50,11 @@ void vm_install_free(struct vm_install *i)
 	if (!i)
 		return;
 	machine_free(i->m);
+	if (i->drop_vars)
+		unlink(i->vars);
 	if (i->drop_disk)
 		disk_drop(i->spec.disk);
+	free(i->vars);
 	free(i->medium);
 	free(i->volume);
 	free(i);
@@ -112,28 +119,71 @@ static int check_kickstart(const char *path, struct err *e)
 	return check_questions(path, doc, e);
 }
 
-static int check_disk(const struct vm_install_spec *spec, bool *is_new, struct err *e)
+/* Before minutes are spent on the medium.  An empty file is as good as none. */
+static int check_new_disk(const struct vm_install_spec *spec, bool is_there, struct err *e)
 {
-	struct stat st;
+	autofree char *folder = xstrdup(spec->disk);
+	char *slash = strrchr(folder, '/');
 
-	if (stat(spec->disk, &st) < 0 && errno != ENOENT)
-		return err_errno(e, "%s", spec->disk);
-	*is_new = stat(spec->disk, &st) < 0 || (S_ISREG(st.st_mode) && st.st_size == 0);
-	if (*is_new && spec->size_bytes < DISK_MIN)
+	if (spec->size_bytes < DISK_MIN)
 		return err_set(e, EINVAL, "a disk of %" PRIu64 " bytes is too small for a node",
 			spec->size_bytes);
-	if (*is_new)
-		return 0;
+	if (is_there)
+		return disk_check(spec->disk, e);
+	if (slash)
+		slash[slash == folder ? 1 : 0] = '\0';
+	return access(slash ? folder : ".", W_OK | X_OK) < 0 ? err_errno(e, "%s", spec->disk) : 0;
+}
+
+/* Whether it is the file path, by whatever name; path may be NULL. */
+static bool is_file(const struct stat *st, const char *path)
+{
+	struct stat other;
+
+	return path && stat(path, &other) == 0 && other.st_dev == st->st_dev &&
+		other.st_ino == st->st_ino;
+}
+
+static int check_old_disk(const struct vm_install_spec *spec, const char *source,
+	const struct stat *st, struct err *e)
+{
+	int r = disk_check(spec->disk, e);
+
+	if (r < 0)
+		return r;
+	if (is_file(st, source) || is_file(st, spec->kickstart))
+		return err_set(e, EINVAL, "%s is what the node is installed from", spec->disk);
 	if (!spec->yes)
 		return err_set(e, EEXIST,
 			"%s is there already, and what is on it may be erased: --yes allows that",
 			spec->disk);
-	return access(spec->disk, R_OK | W_OK) < 0 ? err_errno(e, "%s", spec->disk) : 0;
+	if (spec->size_bytes)
+		return err_set(e, EINVAL, "%s is there already and keeps its size", spec->disk);
+	return 0;
+}
+
+/* source: the file that the node comes from. */
+static int check_disk(struct vm_install *i, const char *source, struct err *e)
+{
+	struct vm_install_spec *spec = &i->spec;
+	bool is_there;
+	struct stat st;
+
+	is_there = stat(spec->disk, &st) == 0;
+	if (!is_there && errno != ENOENT)
+		return err_errno(e, "%s", spec->disk);
+	i->new_disk = !is_there || (S_ISREG(st.st_mode) && st.st_size == 0);
+	if (!i->new_disk)
+		return check_old_disk(spec, source, &st, e);
+	if (spec->size_bytes == 0)
+		spec->size_bytes = DISK_DEFAULT;
+	return check_new_disk(spec, is_there, e);
 }
 
 static int check(struct vm_install *i, struct err *e)
 {
 	const struct vm_install_spec *s = &i->spec;
+	autoptr(image) img = NULL;
 	int r = disk_find_kind(s->source, &i->kind, e);
 
 	if (r < 0)
@@ -145,7 +195,9 @@ static int check(struct vm_install *i, struct err *e)
 			s->source);
 	if (s->kickstart)
 		r = check_kickstart(s->kickstart, e);
-	return r < 0 ? r : check_disk(s, &i->new_disk, e);
+	if (r == 0 && i->kind == DISK_IMAGE)
+		r = image_open(s->source, &img, e);
+	return r < 0 ? r : check_disk(i, img ? image_path(img) : s->source, e);
 }
 
 /* A small FAT volume with the kickstart, for a medium that we do not change. */
@@ -211,10 +263,11 @@ static int prepare(struct vm_install *i, struct err *e)
 		.cdrom = i->medium,
 		.ends_at_reset = true,
 	};
-	autofree char *vars = disk_vars_path(i->spec.disk, i->spec.machine.firmware);
 
-	if (vars)
-		machine_use_vars(i->m, vars, false);
+	i->vars = disk_vars_path(i->spec.disk, i->spec.machine.firmware);
+	i->drop_vars = i->vars && !i->spec.machine.dry_run && !file_exists(i->vars);
+	if (i->vars)
+		machine_use_vars(i->m, i->vars, false);
 	return machine_prepare(i->m, &spec, e);
 }
 
@@ -315,7 +368,7 @@ int vm_install_follow(struct vm_install *i, struct console *c, char **name, stru
 		r = machine_wait(i->m, e);
 	if (r < 0 && r != -ETIMEDOUT)
 		return r;
-	i->drop_disk = false;
+	i->drop_disk = i->drop_vars = false;
 	*name = take_ptr(found);
 	return 0;
 }

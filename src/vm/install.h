@@ -21,7 +21,7 @@ struct vm_install_spec {
 	const char *source;    /* an image, the folder of a build, or an install medium */
 	const char *kickstart; /* NULL: the one on the medium */
 	const char *disk;
-	uint64_t size_bytes; /* of a new disk */
+	uint64_t size_bytes; /* of a new disk; 0: 20 GiB */
 	bool yes;            /* the disk may be there already: it is taken as it is */
 	struct machine_params machine;
 };

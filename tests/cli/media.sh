@@ -160,6 +160,13 @@ expect 1 "$bedplate" media verify x
 same "$work/out" 'additional: not in SHA256SUMS
 .discinfo: missing'
 
+mkfifo fifo
+: >empty
+for what in fifo empty good.ks /dev/null; do
+	expect 1 timeout 60 "$bedplate" media verify $what
+	same "$work/err" "bedplate: '$what' is neither an ISO nor a folder"
+done
+
 # --- refusals leave nothing behind, and an old ISO as it was ---
 refuse() {
 	text=$1
@@ -243,7 +250,7 @@ check_stick() {
 	mcopy -s -n -i "$data" '::/*' stick/
 	expect 0 "$bedplate" media verify stick
 	expect 1 "$bedplate" media verify s.img
-	has err "this is a stick: mount its data partition"
+	has err "'s.img' is a stick: mount its data partition"
 	head -c 440 s.img | tail -c 350 | tr -d '\0' | grep -q GRUB || fail "no GRUB in the first sector"
 }
 check_stick
@@ -321,6 +328,12 @@ refuse_usb "all that is on 'foreign' would be lost" foreign a.squashfs.img forei
 truncate -s 50M small
 refuse_usb "'small' is too small" small a.squashfs.img small --yes
 refuse "'tmp' is neither a disk nor a file" usb a.squashfs.img tmp --yes
+refuse "'no/where.img': No such file or directory" usb a.squashfs.img no/where.img --dry-run
+refuse "the name of the disk or file to write is empty" usb a.squashfs.img ''
+refuse "not a regular file" usb fifo s.img
+# FAT32 ends at 2 TiB.
+expect 0 "$bedplate" media usb a.squashfs.img large.img --size=3T --dry-run
+has "$work/out" ', 2.0 TiB data (FAT32, '
 expect 0 "$bedplate" media usb a.squashfs.img foreign --yes --label STICK-1
 sfdisk --json foreign | jq -e '.partitiontable.partitions | length == 3' >/dev/null ||
 	fail "no stick from a foreign file"

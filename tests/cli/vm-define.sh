@@ -45,6 +45,28 @@ if [ -e /usr/share/OVMF/OVMF_VARS_4M.ms.fd ]; then
 	[ ! -e "$disk.uefi-vars.fd" ] || fail "--print made a file"
 fi
 
+# A link is the disk by that name: of the format that it says, with the variables beside it.
+ln -s "$work/one.xml" "$work/link.qcow2"
+expect 0 "$bedplate" vm define link.qcow2 --name=n --print
+cp "$work/out" "$work/four.xml"
+xpath "$work/four.xml" //disk/driver/@type qcow2
+xpath "$work/four.xml" //disk/source/@file "$(realpath "$work")/link.qcow2"
+if [ -e /usr/share/OVMF/OVMF_VARS_4M.ms.fd ]; then
+	expect 0 "$bedplate" vm define link.qcow2 --name=link --uefi --connect=test:///default
+	expect 0 "$bedplate" vm define ./link.qcow2 --name=link --uefi --print
+	cp "$work/out" "$work/four.xml"
+	nvram=$(xmllint --xpath 'string(//nvram)' "$work/four.xml")
+	[ -e "$nvram" ] || fail "no variables in '$nvram'"
+fi
+if [ -b /dev/loop0 ]; then
+	ln -s /dev/loop0 "$work/block.qcow2"
+	expect 0 "$bedplate" vm define "$work/block.qcow2" --name=n --print
+	cp "$work/out" "$work/five.xml"
+	expect 0 virt-xml-validate "$work/five.xml" domain
+	xpath "$work/five.xml" //disk/@type block
+	xpath "$work/five.xml" //disk/source/@dev "$(realpath "$work")/block.qcow2"
+fi
+
 # libvirt takes it.
 expect 0 "$bedplate" vm define "$disk" --name="<n>&'\"" --connect=test:///default
 [ ! -s "$work/out" ] || fail "$(cat "$work/out")"
@@ -68,9 +90,15 @@ grep -q "^bedplate: qemu+unix:///system?socket=$work/none: .*No such file" "$wor
 	fail "$(cat "$work/err")"
 expect 1 "$bedplate" vm define "$disk" --name=n --connect=nonsense:///
 [ "$(wc -l <"$work/err")" -eq 1 ] || fail "$(cat "$work/err")"
+expect 1 "$bedplate" vm define "$disk" --name=n --memory=18446744073709551615 --print
+same "$work/err" "bedplate: 18446744073709551615 bytes of memory are more than a machine can have"
 expect 1 "$bedplate" vm define "$disk" --name=a/b --print
 expect 1 "$bedplate" vm define "$disk" --name="$(printf 'a\nb')" --print
 expect 1 "$bedplate" vm define "$work/none" --name=n --print
 expect 1 "$bedplate" vm define "$work/one.xml" --name=n --print
 same "$work/err" "bedplate: $work/one.xml: is no disk with a partition table"
+truncate -s 1M "$work/medium"
+printf 'CD001' | dd of="$work/medium" bs=1 seek=32769 conv=notrunc status=none
+expect 1 "$bedplate" vm define "$work/medium" --name=n --print
+same "$work/err" "bedplate: $work/medium is an ISO: a disk is needed"
 expect 2 "$bedplate" vm define "$disk"

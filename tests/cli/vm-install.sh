@@ -7,6 +7,7 @@ bedplate=$1
 requires command -v python3
 requires command -v mtype
 requires command -v qemu-img
+requires command -v mksquashfs
 
 mkdir "$work/bin" "$work/tmp"
 cat >"$work/bin/qemu-system-x86_64" <<'END'
@@ -99,6 +100,19 @@ expect 1 env END_OF_INSTALL=gone "$bedplate" vm install -q "$iso" --disk="$work/
 rm "$work/new-disk.qcow2"
 nothing_left
 
+# What the firmware keeps is gone with a failed install as well, unless it was there before.
+if [ -e /usr/share/OVMF/OVMF_VARS_4M.fd ]; then
+	vars=$work/disk-old.raw.uefi-vars.fd
+	echo old >"$work/disk-old.raw"
+	for left in no yes; do
+		expect 1 env END_OF_INSTALL=gone "$bedplate" vm install -q "$iso" --yes --uefi \
+			--disk="$work/disk-old.raw"
+		[ $left = no ] || grep -qx before "$vars" || fail "the variables that were there"
+		[ $left = yes ] || [ ! -e "$vars" ] || fail "the variables of a failed install"
+		echo before >"$vars"
+	done
+fi
+
 # An empty file, and a raw disk.
 : >"$work/new-disk.raw"
 expect 0 "$bedplate" vm install -q "$iso" --disk="$work/new-disk.raw" --size=2G
@@ -142,6 +156,61 @@ same "$work/err" "bedplate: a disk of 104857600 bytes is too small for a node"
 expect 1 install --memory=1M
 nothing_left
 expect 1 "$bedplate" vm install "$work/none" --disk="$work/new-disk.qcow2"
+expect 2 install --disk=
+expect 1 install --disk="$work/none/new.qcow2" --dry-run
+same "$work/err" "bedplate: $work/none/new.qcow2: No such file or directory"
+mkdir "$work/folder"
+for what in "$work/folder" /dev/null; do
+	for yes in --yes --dry-run; do
+		expect 1 install --disk="$what" $yes
+		same "$work/err" "bedplate: $what is neither a file nor a disk"
+	done
+done
+
+# Nothing is installed over what it is installed from, by whatever name.
+mkdir "$work/image"
+mksquashfs "$work/bin" "$work/image/a.squashfs.img" -quiet -no-progress -all-root >/dev/null
+ln -s "$iso" "$work/link"
+cat "$iso" "$work/ks.cfg" "$work/image/a.squashfs.img" >"$work/before"
+for what in "$iso:$work/link" "$iso:$work/ks.cfg" "$work/image:$work/image/a.squashfs.img"; do
+	expect 1 "$bedplate" vm install -q "${what%:*}" --kickstart="$work/ks.cfg" --disk="${what#*:}" --yes
+	same "$work/err" "bedplate: ${what#*:} is what the node is installed from"
+done
+cat "$iso" "$work/ks.cfg" "$work/image/a.squashfs.img" | cmp - "$work/before"
+
+# The size of a disk that is there is its own.
+echo old >"$work/old.raw"
+expect 1 install --disk="$work/old.raw" --yes --size=64G
+same "$work/err" "bedplate: $work/old.raw is there already and keeps its size"
+
+# A disk that somebody holds: one of the loop devices that nobody takes by itself.
+mkfifo "$work/hold"
+if [ "$(id -u)" -eq 0 ] && mknod "$work/loop" b 7 251 && head -c 1 "$work/loop" >/dev/null 2>&1; then
+	python3 -c 'import os, sys
+os.open(sys.argv[1], os.O_RDWR | os.O_EXCL)
+open(sys.argv[2], "w")
+sys.stdin.read()' "$work/loop" "$work/held" <"$work/hold" &
+	exec 8>"$work/hold"
+	until [ -e "$work/held" ]; do
+		kill -0 $! || fail "nobody holds $work/loop"
+		sleep 0.1
+	done
+	expect 1 install --disk="$work/loop" --yes
+	same "$work/err" "bedplate: $work/loop or a part of it is mounted or in use"
+	exec 8>&-
+	wait
+	expect 0 install --disk="$work/loop" --yes --dry-run
+fi
+nothing_left
+
+# What is no image is refused before a medium is made of it, also by a dry run.
+expect 1 "$bedplate" vm install "$work/ks.cfg" --kickstart="$work/ks.cfg" --dry-run \
+	--disk="$work/new-disk.qcow2"
+[ "$(wc -l <"$work/err")" -eq 1 ] || fail "$(cat "$work/err")"
+grep -q "^bedplate: '$work/ks.cfg': " "$work/err" || fail "$(cat "$work/err")"
+expect 1 "$bedplate" vm install "$work/folder" --kickstart="$work/ks.cfg" --dry-run \
+	--disk="$work/new-disk.qcow2"
+same "$work/err" "bedplate: no image in '$work/folder': no file *.squashfs.img"
 : >"$work/disk.qcow2"
 expect 1 "$bedplate" vm install "$work/disk.qcow2" --disk="$work/new-disk.qcow2"
 same "$work/err" "bedplate: $work/disk.qcow2 is a disk: an image or an ISO is needed"

@@ -159,6 +159,8 @@ done
 expect 1 "$bedplate" vm run --memory=1M "$image"
 same "$work/err" "bedplate: 1048576 bytes of memory are too few for a node"
 expect 1 "$bedplate" vm run --disk="$work/none" "$image"
+expect 1 "$bedplate" vm run --disk="$work/bin" "$image"
+same "$work/err" "bedplate: $work/bin is neither a file nor a disk"
 expect 1 "$bedplate" vm run "$work/none"
 expect 1 "$bedplate" vm run "$work/serial"
 rm "$work/tree/boot/vmlinuz-6.1"

@@ -68,12 +68,34 @@ check "%post --nochroot" grep -q . /root/every-nochroot
 check "%post --nochroot, /mnt/sysimage" cmp /root/every-nochroot /root/every-sysimage
 check "%post --nochroot, /mnt/sysroot" cmp /root/every-nochroot /root/every-sysroot
 check "%post that fails" has_line /root/every-failed before
+# A %post without --erroronfail does not end the install.
+check "%onerror is for an install that fails" test ! -e /root/every-onerror
 
 # Before, the disk had an MBR and a file system "before" in its first partition: install-bios.sh.
 table() {
 	is "$(blkid -p -o value -s PTTYPE /dev/vda)" gpt && is "$(blkid -o device -t LABEL=before)" ""
 }
 check "clearpart" table
+# The volume with the kickstart was a disk as well: /dev/vdb.
+on_disk() {
+	for name in bios efi boot swap lvm; do
+		case $(readlink -f "/dev/disk/by-partlabel/bedplate-$name") in
+		/dev/vda[0-9]) ;;
+		*)
+			echo "bedplate-$name is not on /dev/vda"
+			return 1
+			;;
+		esac
+	done
+}
+check "ignoredisk, part --ondisk" on_disk
+fstype() {
+	is "$(findmnt -n -o FSTYPE "$1")" "$2"
+}
+boot_types() {
+	fstype /boot ext4 && fstype /boot/efi vfat
+}
+check "part --fstype" boot_types
 check "part biosboot" partition bedplate-bios 1
 check "part /boot/efi" partition bedplate-efi 200
 check "part /boot" partition bedplate-boot 800
@@ -85,6 +107,7 @@ swap_is_on() {
 	[ "$(swapon --show=SIZE --bytes --noheadings | wc -l)" -eq 1 ]
 }
 check "part swap" swap_is_on
+check "part swap --size" partition bedplate-swap 128
 pv_size() {
 	bytes=$(lsblk -b -n -d -o SIZE /dev/disk/by-partlabel/bedplate-lvm) || return 1
 	echo "$bytes bytes"
@@ -100,6 +123,18 @@ extent() {
 check "volgroup --pesize" extent
 check "logvol --thinpool --chunksize" lv everypool chunk_size k 128.00
 check "logvol --metadatasize" lv everypool lv_metadata_size m 64.00
+# mib VOLUME: its size.
+mib() {
+	lvs --noheadings --nosuffix --units m -o lv_size "every/$1" | tr -d ' ' | cut -d. -f1
+}
+pool_grew() {
+	size=$(mib everypool)
+	echo "$size MiB"
+	[ "$size" -gt 6000 ]
+}
+check "logvol --thinpool --grow" pool_grew
+check "logvol --thin --poolname" lv var pool_lv m everypool
+check "logvol --fstype" fstype /var ext4
 root_is_overlay() {
 	is "$(findmnt -n -o FSTYPE /)" overlay
 }
@@ -125,7 +160,13 @@ log_options() {
 }
 check "logvol --fsoptions" log_options
 check "logvol --maxsize" lv home lv_size m 300.00
-check "logvol --percent" mounted /srv every-srv
+# Of what the pool has left for it, which depends on the size of the image.
+percent() {
+	size=$(mib srv)
+	echo "$size MiB"
+	mounted /srv every-srv && [ "$size" -gt 0 ] && [ $((size * 100)) -le $(($(mib everypool) * 3)) ]
+}
+check "logvol --percent" percent
 tmp_mode() {
 	mounted /tmp every-tmp && is "$(stat -c %a /tmp)" 1777
 }

@@ -41,6 +41,7 @@ vm_pid=
 install || fail "second install: $(cat "$work/err")"
 grep -q 'bedplate: installed every-1 on /dev/vda' "$work/console" || fail "$(tail "$work/console")"
 is "$(cat "$work/out")" "installed every-1 on $disk" "verdict"
+grep -aq 'reboot: Power down' "$work/console" || fail "no poweroff: $(tail "$work/console")"
 left=$(find "$work" -maxdepth 1 -name 'bedplate-vm*')
 [ -z "$left" ] || fail "left behind: $left"
 

@@ -42,6 +42,9 @@ installed_node() {
 			--kickstart="$node_ks" --network=none --timeout=3000 \
 			--serial="$work/console" >"$work/out" 2>"$work/err" ||
 			fail "install: $(cat "$work/err")"
+		# As its kickstart says; without it the verdict comes five minutes later.
+		grep -aq 'reboot: Restarting system' "$work/console" ||
+			fail "no reboot: $(tail "$work/console")"
 		mv "$node_kept.new" "$node_kept"
 	) 9>"$node_folder.lock" || exit 1
 	cp --sparse=always "$node_kept" "$1"
