@@ -225,11 +225,13 @@ static int check_esp(struct check *c, struct err *e)
 }
 
 /* What is neither an ISO nor a folder.  A stick's data is a FAT, which nothing here reads in one pass. */
-static int refuse(const char *path, struct err *e)
+static int refuse(const char *path, mode_t mode, struct err *e)
 {
 	struct gpt_part data = {0};
+	bool may_be_disk = S_ISREG(mode) || S_ISBLK(mode);
 
-	if (gpt_find(path, NULL, PARTITION_LABEL_STICK, &data, e) < 0 || data.size_bytes == 0)
+	if (!may_be_disk || gpt_find(path, NULL, PARTITION_LABEL_STICK, &data, e) < 0 ||
+		data.size_bytes == 0)
 		return err_set(e, EBADMSG, "'%s' is neither an ISO nor a folder", path);
 	return err_set(e, EINVAL,
 		"'%s' is a stick: mount its data partition read-only and name that folder, or "
@@ -246,7 +248,7 @@ static int check_all(struct check *c, struct err *e)
 	if (stat(path, &st) < 0)
 		return err_errno(e, "'%s'", path);
 	if (!S_ISDIR(st.st_mode) && !media_is_iso(path))
-		return refuse(path, e);
+		return refuse(path, st.st_mode, e);
 	r = S_ISDIR(st.st_mode) ? read_folder(c, e) : read_iso(c, (uint64_t)st.st_size, e);
 	if (r < 0)
 		return err_wrap(e, r, "'%s'", path);
