@@ -30,7 +30,7 @@ make_tree() {
 	echo "root:*::" >"$tree/etc/gshadow"
 	: >"$tree/etc/resolv.conf"
 	printf 'append=quiet lab.image=1\n' >"$tree/usr/lib/bedplate/boot.conf"
-	echo '{"name": "lab", "version": "1"}' >"$tree/usr/lib/bedplate/image.json"
+	echo '{"name": "lab", "version": "1", "arch": "amd64", "source_date": 0}' >"$tree/usr/lib/bedplate/image.json"
 	echo new >"$tree/usr/share/factory/var/lib/lab/file"
 	dd if=/dev/urandom of="$tree/boot/vmlinuz-6.1-lab" bs=1M count=2 status=none
 	yes initramfs | head -c 4000000 >"$work/init"

@@ -8,7 +8,7 @@
 
 # next_image FOLDER VERSION: out of $tree.
 next_image() {
-	echo "{\"name\": \"lab\", \"version\": \"$2\"}" >"$tree/usr/lib/bedplate/image.json"
+	echo "{\"name\": \"lab\", \"version\": \"$2\", \"arch\": \"amd64\", \"source_date\": 0}" >"$tree/usr/lib/bedplate/image.json"
 	make_rootfs "$work/rootfs-$2.img" 64
 	make_image "$work/$1" "$2" "$work/rootfs-$2.img"
 }
