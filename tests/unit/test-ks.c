@@ -428,7 +428,7 @@ static void every_option_is_acted_on_or_named(void **state)
 		"t.ks:7: warning: %packages: --default is not acted on",
 	};
 	autoptr(ks_doc) doc = parse_good(
-		"partition / --fstype=ext4 --size=100 --grow --ondrive=sda\n"
+		"partition / --fstype=ext4 --fsoptions=discard --size=100 --grow --ondrive=sda\n"
 		"bootloader --append=quiet --timeout=1 --location=none\n"
 		"network --device=link --activate --bootproto=dhcp\n"
 		"repo --name=x --baseurl=http://h/ --install --cost=1 --sslcacert=a\n"
@@ -439,7 +439,7 @@ static void every_option_is_acted_on_or_named(void **state)
 	assert_int_equal(ks_problem_count(doc), ARRAY_LEN(want));
 	for (size_t i = 0; i < ARRAY_LEN(want); i++)
 		assert_problem(doc, i, want[i]);
-	assert_true(ks_given_only(ks_next(doc, "part", NULL), "size|fstype|grow|ondisk"));
+	assert_true(ks_given_only(ks_next(doc, "part", NULL), "size|fstype|fsoptions|grow|ondisk"));
 	assert_false(ks_given_only(ks_next(doc, "part", NULL), "size|fstype|ondisk"));
 }
 
