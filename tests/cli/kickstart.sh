@@ -118,6 +118,11 @@ grep -q '"more": true' "$work/out" || fail "the rest is not mentioned in JSON"
 printf 'network --bootproto=dhcp\nnetwork --hostname=a\n' >"$work/net.ks"
 expect 0 "$bedplate" kickstart check --strict "$work/net.ks"
 
+# A second %packages section decides on the flags of the first, and is known to do so.
+printf '%%packages --excludedocs --nocore\na\n%%end\n%%packages --nocore\nb\n%%end\n' >"$work/two.ks"
+expect 0 "$bedplate" kickstart check "$work/two.ks"
+same "$work/err" "$work/two.ks:4: warning: %packages without --excludedocs undoes that of line 1"
+
 # No such file, wrong use, full disk.
 expect 1 "$bedplate" kickstart check "$work/none.ks"
 grep -q 'No such file' "$work/err" || fail "the missing file is not named"

@@ -419,6 +419,8 @@ static void support_warnings_name_what_has_no_effect(void **state)
 static void every_option_is_acted_on_or_named(void **state)
 {
 	static const char *const want[] = {
+		"t.ks:7: warning: %packages without --multilib undoes that of line 5",
+		"t.ks:7: warning: %packages without --nocore undoes that of line 5",
 		"t.ks:2: warning: bootloader: --location is not acted on",
 		"t.ks:3: warning: network: --activate is not acted on",
 		"t.ks:1: warning: partition: --grow is not acted on",
