@@ -76,6 +76,11 @@ static int parse_whole(const char *text, uint64_t *out, struct err *e)
 	return r == 0 && *end ? err_set(e, EINVAL, "bad number '%s'", text) : r;
 }
 
+static int named(int r, const char *option, struct err *e)
+{
+	return r < 0 ? err_wrap(e, r, "'--%s'", option) : 0;
+}
+
 static int store(const struct cli_opt *o, const char *text, void *opts, struct err *e)
 {
 	void *field = (char *)opts + o->offset;
@@ -88,9 +93,9 @@ static int store(const struct cli_opt *o, const char *text, void *opts, struct e
 		*(const char **)field = text;
 		return 0;
 	case OPT_SIZE:
-		return parse_size(text, field, e);
+		return named(parse_size(text, field, e), o->name, e);
 	case OPT_NUMBER:
-		return parse_whole(text, field, e);
+		return named(parse_whole(text, field, e), o->name, e);
 	case OPT_LIST:
 		strv_add(field, text);
 		return 0;
@@ -201,7 +206,7 @@ static int parse_progress_fd(const char *text, int *out, struct err *e)
 	int r = parse_whole(text, &n, e);
 
 	if (r < 0)
-		return r;
+		return named(r, "progress-fd", e);
 	if (n > INT32_MAX || fcntl((int)n, F_GETFD) < 0)
 		return err_set(e, EINVAL, "descriptor %s of '--progress-fd' is not open", text);
 	*out = (int)n;

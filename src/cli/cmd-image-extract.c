@@ -48,6 +48,8 @@ static int write_source(
 	if (fd < 0)
 		return err_errno(e, "creating '%s'", tmp);
 	r = extract_source(s, fd, p, e);
+	if (r < 0)
+		r = err_wrap(e, r, "'%s'", dest);
 	if (r == 0 && rename(tmp, dest) < 0)
 		r = err_errno(e, "creating '%s'", dest);
 	if (r < 0)

@@ -2,6 +2,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "base/str.h"
 #include "cli/commands.h"
 #include "ks/ks.h"
 #include "ks/unattended.h"
@@ -21,25 +22,33 @@ static const struct cli_opt opts[] = {
 
 static void print_problem(const struct ks_problem *p)
 {
-	fprintf(stderr, "%s:%u: %s%s\n", p->file, p->line, p->is_warning ? "warning: " : "",
-		p->text);
+	autofree char *file = str_printable(p->file);
+	autofree char *text = str_printable(p->text);
+
+	fprintf(stderr, "%s:%u: %s%s\n", file, p->line, p->is_warning ? "warning: " : "", text);
 }
 
-static void print_text(const struct ks_doc *doc, const struct ks_question *questions, size_t count)
+/* There may be more than are kept; nobody shall take them for all. */
+static bool has_more(const struct ks_doc *doc)
+{
+	return ks_error_count(doc) + ks_warning_count(doc) > ks_problem_count(doc);
+}
+
+static void print_text(const struct ks_doc *doc, const char *path,
+	const struct ks_question *questions, size_t count)
 {
 	for (size_t i = 0; i < ks_problem_count(doc); i++)
 		print_problem(ks_problem_at(doc, i));
+	if (has_more(doc)) {
+		autofree char *file = str_printable(path);
+
+		fprintf(stderr,
+			"%s: there are more, only the first %d errors and warnings are shown\n",
+			file, KS_PROBLEMS_MAX);
+	}
 	for (size_t i = 0; i < count; i++)
 		printf("[%c] %s: %s\n", questions[i].answered ? 'x' : ' ', questions[i].topic,
 			questions[i].reason);
-}
-
-/* Text of a file may be any bytes; JSON wants UTF-8. */
-static json_t *json_text(const char *text)
-{
-	json_t *j = json_string(text);
-
-	return j ? j : json_string("(not UTF-8)");
 }
 
 static json_t *json_problems(const struct ks_doc *doc)
@@ -50,11 +59,11 @@ static json_t *json_problems(const struct ks_doc *doc)
 		const struct ks_problem *p = ks_problem_at(doc, i);
 		json_t *object = json_object();
 
-		json_object_set_new(object, "file", json_text(p->file));
+		json_object_set_new(object, "file", ks_json_text(p->file));
 		json_object_set_new(object, "line", json_integer(p->line));
 		json_object_set_new(
 			object, "level", json_string(p->is_warning ? "warning" : "error"));
-		json_object_set_new(object, "text", json_text(p->text));
+		json_object_set_new(object, "text", ks_json_text(p->text));
 		json_array_append_new(array, object);
 	}
 	return array;
@@ -93,14 +102,15 @@ static int check(
 	}
 	*good = ks_error_count(doc) == 0 && open == 0 && !(o->strict && ks_warning_count(doc) > 0);
 	if (!o->json) {
-		print_text(doc, questions, count);
+		print_text(doc, path, questions, count);
 		return 0;
 	}
 
 	json_t *entry = json_object();
-	json_object_set_new(entry, "file", json_text(path));
+	json_object_set_new(entry, "file", ks_json_text(path));
 	json_object_set_new(entry, "ok", json_boolean(*good));
 	json_object_set_new(entry, "problems", json_problems(doc));
+	json_object_set_new(entry, "more", json_boolean(has_more(doc)));
 	if (o->unattended)
 		json_object_set_new(entry, "questions", json_questions(questions, count));
 	json_array_append_new(result, entry);

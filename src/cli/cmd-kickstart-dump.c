@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 
+#include "base/str.h"
 #include "cli/commands.h"
 #include "ks/ks.h"
 
@@ -17,8 +18,12 @@ static int print_errors(const struct ks_doc *doc)
 	for (size_t i = 0; i < ks_problem_count(doc); i++) {
 		const struct ks_problem *p = ks_problem_at(doc, i);
 
-		if (!p->is_warning)
-			fprintf(stderr, "%s:%u: %s\n", p->file, p->line, p->text);
+		if (!p->is_warning) {
+			autofree char *file = str_printable(p->file);
+			autofree char *text = str_printable(p->text);
+
+			fprintf(stderr, "%s:%u: %s\n", file, p->line, text);
+		}
 	}
 	return CLI_FAILED;
 }

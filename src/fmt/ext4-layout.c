@@ -187,6 +187,11 @@ static struct ext4_geometry geometry_of(ext2_filsys fs)
 	return ours;
 }
 
+bool ext4_layout_discard(const struct ext4_layout *l)
+{
+	return l->discard;
+}
+
 int ext4_layout_load(struct source *image, struct ext4_layout **out, struct err *e)
 {
 	autoptr(ext4_layout) l = NULL;
@@ -201,6 +206,7 @@ int ext4_layout_load(struct source *image, struct ext4_layout **out, struct err 
 
 	l = xcalloc(1, sizeof(*l));
 	l->geo = geometry_of(ext4_tree_fs(t));
+	l->discard = ext4_tree_fs(t)->super->s_default_mount_opts & EXT4_DEFM_DISCARD;
 	l->paths = xcalloc(t->count, sizeof(*l->paths));
 	l->place_of = xcalloc(t->count, sizeof(*l->place_of));
 	for (size_t i = 0; i < t->count; i++) {

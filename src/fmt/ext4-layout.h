@@ -56,6 +56,7 @@ struct ext4_layout {
 	size_t *place_of; /* of each path */
 	size_t path_count;
 	uint64_t kept_blocks, new_blocks;
+	bool discard; /* of an image: a default of its mounts */
 };
 
 void ext4_places_free(struct ext4_place *places, size_t count);

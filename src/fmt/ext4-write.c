@@ -69,7 +69,8 @@ static void fill_super(struct ext2_super_block *sb, const struct ext4_params *p)
 	sb->s_errors = EXT2_ERRORS_CONTINUE;
 	sb->s_state = EXT2_VALID_FS;
 	sb->s_def_hash_version = EXT2_HASH_HALF_MD4;
-	sb->s_default_mount_opts = EXT2_DEFM_XATTR_USER | EXT2_DEFM_ACL;
+	sb->s_default_mount_opts = EXT2_DEFM_XATTR_USER | EXT2_DEFM_ACL |
+		(p->discard ? EXT4_DEFM_DISCARD : 0);
 	sb->s_flags = EXT2_FLAGS_UNSIGNED_HASH;
 	sb->s_min_extra_isize = sb->s_want_extra_isize = sizeof(struct ext2_inode_large) -
 		EXT2_GOOD_OLD_INODE_SIZE;

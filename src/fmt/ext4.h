@@ -32,6 +32,7 @@ struct ext4_params {
 	uint8_t uuid[16], hash_seed[16];
 	const char *label;                  /* at most EXT4_LABEL_MAX_BYTES, or NULL */
 	uint64_t size_bytes;                /* of the file system; 0: the content and some room */
+	bool discard;                       /* it is mounted with discard by default */
 	int64_t time;                       /* of the superblock; no file is younger */
 	const struct ext4_layout *previous; /* or NULL */
 };
@@ -60,6 +61,8 @@ int ext4_layout_load(struct source *image, struct ext4_layout **out, struct err 
  */
 int ext4_layout_plan(struct tree *t, const struct ext4_params *p, struct ext4_layout **out,
 	struct err *e) MUST_CHECK;
+/* Whether the image it was loaded from is mounted with discard by default. */
+bool ext4_layout_discard(const struct ext4_layout *l);
 void ext4_layout_free(struct ext4_layout *l);
 DEFINE_AUTOPTR(ext4_layout, ext4_layout_free)
 

@@ -210,6 +210,7 @@ static int rootfs_stage(struct build *b, struct build_result *out, struct err *e
 	stage_add_text(s, "configuration", b->configure.key);
 	stage_add(s, "previous image", sum);
 	stage_add_text(s, "size of the file system", size);
+	stage_add_text(s, "options of the file system", b->recipe->fs_discard ? "discard" : "");
 	r = begin(b, s, e);
 	if (r < 0 || s->cached)
 		return r;
@@ -219,6 +220,7 @@ static int rootfs_stage(struct build *b, struct build_result *out, struct err *e
 		.previous = b->previous,
 		.image_name = b->recipe->name,
 		.size_bytes = b->recipe->fs_size_bytes,
+		.discard = b->recipe->fs_discard,
 		.source_date = b->source_date,
 		.folder = s->work};
 	return end(s, rootfs_make(&spec, &out->kept_blocks, &out->new_blocks, b->progress, e), e);

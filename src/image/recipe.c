@@ -116,6 +116,23 @@ static int set_name(struct recipe *r, struct err *e)
 	return 0;
 }
 
+/* An image has no /etc/fstab of its own: what its file system can say of itself is acted on. */
+static bool wants_discard(const struct ks_cmd *c)
+{
+	autofree char *options = ks_str(c, "fsoptions") ? xstrdup(ks_str(c, "fsoptions")) : NULL;
+	char *rest = options;
+	bool discard = false;
+
+	for (char *word; options && (word = str_next_word(&rest, ","));) {
+		if (str_eq(word, "discard"))
+			discard = true;
+		else if (!str_eq(word, "defaults"))
+			log_warning("%s:%u: part: --fsoptions=%s is not acted on", ks_file(c),
+				ks_line(c), word);
+	}
+	return discard;
+}
+
 /* An image is one file system: of the part lines only the one for "/" matters. */
 static int set_size(struct recipe *r, struct err *e)
 {
@@ -137,6 +154,7 @@ static int set_size(struct recipe *r, struct err *e)
 			return err_set(e, EINVAL, "%s:%u: bad size, expected 1 to 16777216 MiB",
 				ks_file(c), ks_line(c));
 		r->fs_size_bytes = (uint64_t)size * MIB;
+		r->fs_discard = wants_discard(c);
 	}
 	return 0;
 }

@@ -20,6 +20,7 @@ struct recipe {
 	char *version; /* NULL: to be made from the date of the repositories */
 	char *upgrades_from_min, *upgrades_from_max; /* versions, both included; NULL: no limit */
 	uint64_t fs_size_bytes; /* of part /, 0: as large as the content needs */
+	bool fs_discard;        /* its --fsoptions=discard */
 	char *canonical;        /* the whole, in canonical form */
 	char *commands;         /* its commands alone */
 	char *scripts;          /* its %post scripts alone */

@@ -74,6 +74,7 @@ static int write_ext4(const struct rootfs_spec *spec, struct tree *t,
 	if (r < 0)
 		return r;
 	params.previous = layout;
+	params.discard = spec->discard || (spec->is_update && ext4_layout_discard(layout));
 
 	autofd int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	if (fd < 0)

@@ -32,6 +32,7 @@ struct rootfs_spec {
 	struct image *previous;  /* image whose layout is kept, or NULL */
 	const char *image_name;
 	uint64_t size_bytes; /* of the file system; 0: as large as the content needs */
+	bool discard;        /* mounted with it by default; an update has what previous has */
 	int64_t source_date;
 	const char *folder; /* where the files go */
 	/*

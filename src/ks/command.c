@@ -89,7 +89,8 @@ static char *instance_key(const struct ks_cmd *c)
 
 		strbuf_printf(&key, "%s%s", key.len > 0 ? " " : "", value);
 	}
-	return strbuf_take(&key);
+	/* A network line without a device, say one with the hostname only, is not about one device. */
+	return key.len > 0 ? strbuf_take(&key) : NULL;
 }
 
 static void warn_of_duplicate(struct ks_doc *doc, const struct ks_cmd *c)

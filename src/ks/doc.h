@@ -81,9 +81,6 @@ struct ks_doc {
 		}                                                                                  \
 	} while (0)
 
-/* Errors and warnings after this many are counted but not kept. */
-#define KS_PROBLEMS_MAX 1000
-
 void ks_error(struct ks_doc *doc, const char *file, unsigned line, const char *fmt, ...)
 	PRINTF(4, 5);
 void ks_warning(struct ks_doc *doc, const char *file, unsigned line, const char *fmt, ...)

@@ -834,7 +834,7 @@ const struct ks_command ks_commands[] = {
 		ARGS(1, 1, "one mount point"), OPTS(part_opts), OUTS(part_out), .head = "part $1",
 		.conflicts = NOT_WITH_AUTOPART, .check = ks_check_part, .key = "$1",
 		.key_help = "a partition with the mount point", .used_by = BOTH,
-		.image_options = "fstype|size",
+		.image_options = "fsoptions|fstype|size",
 		.install_ignored = "asprimary"},
 	{.name = "raid", .order = "RHEL10_Raid", .priority = 131, .multiple = true,
 		ARGS(1, -1, "a mount point"), OPTS(raid_opts), OUTS(raid_out), .head = "raid $1",

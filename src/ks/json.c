@@ -4,8 +4,7 @@
 #include "base/xalloc.h"
 #include "ks/doc.h"
 
-/* JSON knows no bytes: what is not UTF-8 becomes U+FFFD. */
-static json_t *json_text(const char *text)
+json_t *ks_json_text(const char *text)
 {
 	json_t *j = json_string(text);
 	autostrbuf b = {0};
@@ -23,7 +22,7 @@ static json_t *json_text(const char *text)
 
 static void set_text(json_t *object, const char *key, const char *text)
 {
-	json_object_set_new(object, key, text ? json_text(text) : json_null());
+	json_object_set_new(object, key, text ? ks_json_text(text) : json_null());
 }
 
 static json_t *json_list(const struct strv *list)
@@ -31,7 +30,7 @@ static json_t *json_list(const struct strv *list)
 	json_t *array = json_array();
 
 	for (size_t i = 0; i < list->count; i++)
-		json_array_append_new(array, json_text(list->items[i]));
+		json_array_append_new(array, ks_json_text(list->items[i]));
 	return array;
 }
 
@@ -58,7 +57,7 @@ static json_t *json_value(const struct ks_opt *o, const struct ks_value *v)
 		return json_integer(v->number);
 	if (o->action == KS_SET || o->type == KS_BOOL || !v->text)
 		return json_boolean(v->truth);
-	return json_text(v->text);
+	return ks_json_text(v->text);
 }
 
 static json_t *json_options(const struct ks_cmd *c)

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -58,7 +59,11 @@ int ks_parse_text(const char *name, const char *text, size_t len, const struct k
 
 size_t ks_error_count(const struct ks_doc *doc); /* without warnings */
 size_t ks_warning_count(const struct ks_doc *doc);
-/* Errors and warnings, in order; at most the first 1000 of each. */
+/*
+ * Errors and warnings, in order; at most the first KS_PROBLEMS_MAX of each.  The others are counted,
+ * but reading ends at the error that is one too many.
+ */
+#define KS_PROBLEMS_MAX 1000
 size_t ks_problem_count(const struct ks_doc *doc);
 const struct ks_problem *ks_problem_at(const struct ks_doc *doc, size_t i);
 
@@ -77,6 +82,8 @@ char *ks_without_secrets(const char *text, size_t len) MUST_CHECK;
 
 /* The model as a JSON object in text form, without the problems.  The caller frees it. */
 char *ks_json(const struct ks_doc *doc) MUST_CHECK;
+/* JSON knows no bytes: what is not UTF-8 becomes U+FFFD. */
+json_t *ks_json_text(const char *text) MUST_CHECK;
 
 /* Who acts on commands, for ks_add_support_warnings(). */
 enum ks_consumer { KS_FOR_IMAGE = 1, KS_FOR_INSTALL = 2 };

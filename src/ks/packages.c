@@ -22,10 +22,33 @@ static const char *digits_or_null(const struct ks_cmd *header, const char *optio
 	return ks_given(header, option) ? ks_digits(header, option) : NULL;
 }
 
+/* The language has it so that the last section decides; hardly what those mean who add to an included file. */
+static void warn_of_lost_flags(struct ks_doc *doc, const struct ks_cmd *header)
+{
+	const struct ks_packages *p = &doc->packages;
+	const struct {
+		const char *name;
+		bool before;
+	} flags[] = {
+		{"excludedocs", p->excludedocs},
+		{"ignoremissing", p->ignoremissing},
+		{"multilib", p->multilib},
+		{"nocore", p->nocore},
+		{"exclude-weakdeps", p->exclude_weakdeps},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
+		if (flags[i].before && !ks_flag(header, flags[i].name))
+			ks_warning(doc, header->file, header->line,
+				"%%packages without --%s undoes that of line %u", flags[i].name,
+				p->line);
+}
+
 int ks_packages_header(struct ks_doc *doc, const struct ks_cmd *header, struct err *e)
 {
 	struct ks_packages *p = &doc->packages;
 
+	warn_of_lost_flags(doc, header);
 	p->seen = true;
 	p->file = header->file;
 	p->line = header->line;

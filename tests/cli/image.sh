@@ -253,4 +253,14 @@ expect 1 "$bedplate" image extract flat.img --rootfs
 one_line 'it is flat'
 "$bedplate" image extract -q a.squashfs.img usr/bin/tool -o - >/dev/full 2>"$work/err" &&
 	fail 'a full disk went unnoticed'
+# As full a disk as anyone may make: the file is named, and no part of it stays.
+(
+	trap '' XFSZ
+	ulimit -f 1
+	exec "$bedplate" image extract -q b.squashfs.img --rootfs -o full
+) 2>"$work/err" && fail 'a limit went unnoticed'
+one_line "'full': writing at"
+[ ! -e full.part ] || fail 'half a file stays'
+expect 2 "$bedplate" image verify --progress-fd=x a.squashfs.img
+grep -q "'--progress-fd': bad number 'x'" "$work/err" || fail 'the option is not named'
 :

@@ -92,6 +92,37 @@ assert clear["line"] == 8
 assert model["packages"] is None
 PY
 
+# What is wrong in a hostile file cannot play with the terminal, and is named in JSON, too.
+printf '\033[31mfrob\377\n' >"$work/hostile.ks"
+expect 1 "$bedplate" kickstart check "$work/hostile.ks"
+grep -qaF 'unknown command '"'"'\x1b[31mfrob' "$work/err" || fail "a terminal's commands are printed"
+expect 1 "$bedplate" kickstart dump "$work/hostile.ks"
+grep -qaF '\x1b[31mfrob' "$work/err" || fail "a terminal's commands are printed by dump"
+expect 1 "$bedplate" kickstart check --json "$work/hostile.ks"
+grep -qF 'mfrob\uFFFD' "$work/out" || fail "the problem is not named in JSON"
+
+# Of very many problems the first are shown, and that there are others.
+yes frob | head -1000 >"$work/many.ks"
+expect 1 "$bedplate" kickstart check "$work/many.ks"
+[ "$(wc -l <"$work/err")" -eq 1000 ] || fail "not 1000 errors"
+yes frob | head -1000 >>"$work/many.ks"
+expect 1 "$bedplate" kickstart check "$work/many.ks"
+[ "$(wc -l <"$work/err")" -eq 1001 ] || fail "not 1000 errors and a line on the rest"
+[ "$(tail -1 "$work/err")" = \
+	"$work/many.ks: there are more, only the first 1000 errors and warnings are shown" ] ||
+	fail "the rest is not mentioned"
+expect 1 "$bedplate" kickstart check --json "$work/many.ks"
+grep -q '"more": true' "$work/out" || fail "the rest is not mentioned in JSON"
+
+# Lines without a device, such as one for the host name, are not the same device twice.
+printf 'network --bootproto=dhcp\nnetwork --hostname=a\n' >"$work/net.ks"
+expect 0 "$bedplate" kickstart check --strict "$work/net.ks"
+
+# A second %packages section decides on the flags of the first, and is known to do so.
+printf '%%packages --excludedocs --nocore\na\n%%end\n%%packages --nocore\nb\n%%end\n' >"$work/two.ks"
+expect 0 "$bedplate" kickstart check "$work/two.ks"
+same "$work/err" "$work/two.ks:4: warning: %packages without --excludedocs undoes that of line 1"
+
 # No such file, wrong use, full disk.
 expect 1 "$bedplate" kickstart check "$work/none.ks"
 grep -q 'No such file' "$work/err" || fail "the missing file is not named"

@@ -174,6 +174,38 @@ static void everything_comes_back(void **state)
 	compare_mounted(s, "image", 4000000000);
 }
 
+/* Whether the image says so, and its layout, too. */
+static void assert_discard(const struct scene *s, const char *image, bool want)
+{
+	autoptr(ext4_layout) l = NULL;
+	autoptr(source) src = scene_open(s, image);
+	uint8_t options[4];
+	struct err e = {0};
+
+	/* s_default_mount_opts of the superblock, and EXT4_DEFM_DISCARD in it. */
+	assert_ok(source_read_at(src, options, sizeof(options), 1024 + 0x100, &e), e);
+	assert_int_equal(options[1] & 4, want ? 4 : 0);
+	assert_ok(ext4_layout_load(src, &l, &e), e);
+	assert_int_equal(ext4_layout_discard(l), want);
+}
+
+static void discard_is_a_default_of_mounts(void **state)
+{
+	const struct scene *s = *state;
+	struct ext4_params p = scene_params(NULL);
+	autoptr(tree) t = NULL;
+	struct err e = {0};
+
+	scene_folder(s, "t");
+	scene_build(s, "t", "image", NULL);
+	assert_discard(s, "image", false);
+	p.discard = true;
+	t = scene_scan(s, "t");
+	assert_ok(scene_write(s, t, &p, "image", &e), e);
+	scene_fsck(s, "image");
+	assert_discard(s, "image", true);
+}
+
 static void times_are_clamped(void **state)
 {
 	const struct scene *s = *state;
@@ -443,6 +475,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		TEST(everything_comes_back),
+		TEST(discard_is_a_default_of_mounts),
 		TEST(times_are_clamped),
 		TEST(zeros_become_holes),
 		TEST(same_input_same_bytes),

@@ -419,6 +419,8 @@ static void support_warnings_name_what_has_no_effect(void **state)
 static void every_option_is_acted_on_or_named(void **state)
 {
 	static const char *const want[] = {
+		"t.ks:7: warning: %packages without --multilib undoes that of line 5",
+		"t.ks:7: warning: %packages without --nocore undoes that of line 5",
 		"t.ks:2: warning: bootloader: --location is not acted on",
 		"t.ks:3: warning: network: --activate is not acted on",
 		"t.ks:1: warning: partition: --grow is not acted on",
@@ -428,7 +430,7 @@ static void every_option_is_acted_on_or_named(void **state)
 		"t.ks:7: warning: %packages: --default is not acted on",
 	};
 	autoptr(ks_doc) doc = parse_good(
-		"partition / --fstype=ext4 --size=100 --grow --ondrive=sda\n"
+		"partition / --fstype=ext4 --fsoptions=discard --size=100 --grow --ondrive=sda\n"
 		"bootloader --append=quiet --timeout=1 --location=none\n"
 		"network --device=link --activate --bootproto=dhcp\n"
 		"repo --name=x --baseurl=http://h/ --install --cost=1 --sslcacert=a\n"
@@ -439,7 +441,7 @@ static void every_option_is_acted_on_or_named(void **state)
 	assert_int_equal(ks_problem_count(doc), ARRAY_LEN(want));
 	for (size_t i = 0; i < ARRAY_LEN(want); i++)
 		assert_problem(doc, i, want[i]);
-	assert_true(ks_given_only(ks_next(doc, "part", NULL), "size|fstype|grow|ondisk"));
+	assert_true(ks_given_only(ks_next(doc, "part", NULL), "size|fstype|fsoptions|grow|ondisk"));
 	assert_false(ks_given_only(ks_next(doc, "part", NULL), "size|fstype|ondisk"));
 }
 

@@ -17,6 +17,7 @@ is "$(stat -c %Y "$image")" 978307200 "time of the image"
 cat >"$work/changed.ks" <<EOF
 %include $source_dir/tests/vm/minimal-test.ks
 image --name=changed --version=2
+part / --fstype=ext4 --fsoptions=discard
 %post
 echo changed >/etc/changed
 %end
@@ -37,3 +38,8 @@ json "$work/diff" '.blocks | .unchanged_file_blocks, .kept_file_blocks' | {
 "$bedplate" image extract "$work/new/changed-2.squashfs.img" /etc/changed -o - >"$work/text"
 same "$work/text" changed
 is "$(json "$work/new/changed-2.manifest.json" .name)" changed "name in the manifest"
+
+# What of part / is not a size is in the superblock.
+"$bedplate" image extract --rootfs "$work/new/changed-2.squashfs.img" -o "$work/rootfs.img"
+dumpe2fs -h "$work/rootfs.img" 2>/dev/null | grep -q '^Default mount options:.* discard' ||
+	fail "part / --fsoptions=discard is lost"
