@@ -542,6 +542,13 @@ static void what_one_did_to_a_text_goes(void **state)
 			"adm:x:4:admin\nx:x:9:\n"},
 		{"etc/gshadow", "adm:*::old\n", "adm:*::old,gone\n", "adm:*::old,agent\n",
 			"adm:*::old,gone\n"},
+		/* Whom others took out of a group since stays out. */
+		{"etc/group", "sudo:x:27:agent\nadm:x:4:agent,b,new\n",
+			"sudo:x:27:alice\nadm:x:4:a,b\n",
+			"sudo:x:27:alice,agent\nadm:x:4:a,b,agent\n",
+			"sudo:x:27:\nadm:x:4:b,new\n"},
+		/* Whom the plugin took out, and others put in again, is in it once. */
+		{"etc/group", "adm:x:4:b,a\n", "adm:x:4:a,b\n", "adm:x:4:b\n", "adm:x:4:b,a\n"},
 		{"etc/shadow", "root:new:1::::::\nagent:!:1::::::\n", "root:old:1::::::\n",
 			"root:old:2::::::\nagent:!:1::::::\n", "root:new:1::::::\n"},
 		{"etc/passwd", "root:x:0:0::/:/bin/zsh\nagent:x:9:9::/:/bin/sh\n",
