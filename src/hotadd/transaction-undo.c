@@ -179,25 +179,29 @@ static int clear_item(const struct back *b, size_t i, struct err *e)
 	return r;
 }
 
-/* Once, or what others have twice would go twice. */
+/* It has a name of its own until it is complete: one that is linked is never written to. */
 static int merge_text(const struct back *b, const struct undo_item *item,
 	const struct copy_place *at, const struct copy_place *out, struct err *e)
 {
-	autofree char *path = xasprintf("/proc/self/fd/%d/%s", b->undo_fd, out->name);
+	autofree char *name = xasprintf("%s-merging", item->copy);
+	autofree char *path = xasprintf("/proc/self/fd/%d/%s", b->undo_fd, name);
+	const struct copy_place merging = {.fd = b->undo_fd, .name = name};
 	autoundotext text = {0};
-	unsigned type;
-	int r = type_of(out, &type, e);
+	int r = undo_text_read(b->undo_fd, item, at->fd, at->name, &text, e);
 
-	if (r < 0 || type != 0)
-		return r;
-	r = undo_text_read(b->undo_fd, item, at->fd, at->name, &text, e);
 	if (r == 0)
 		r = file_replace(path, text.without, strlen(text.without), 0600, e);
-	return r == 0 ? copy_attributes(at, out, e) : r;
+	if (r == 0)
+		r = copy_attributes(at, &merging, e);
+	if (r == 0 && renameat(b->undo_fd, name, out->fd, out->name) < 0)
+		r = err_errno(e, "renaming");
+	return r;
 }
 
 static int put_back(const struct copy_place *copy, const struct copy_place *at, struct err *e)
 {
+	/* Of one that was cut off. */
+	unlinkat(at->fd, TEMPORARY, 0);
 	int r = transaction_link(copy, at->fd, TEMPORARY, e);
 
 	if (r == 0 && renameat(at->fd, TEMPORARY, at->fd, at->name) < 0)
@@ -207,14 +211,41 @@ static int put_back(const struct copy_place *copy, const struct copy_place *at, 
 	return r;
 }
 
+/* 1: one and the other have the same content and attributes. */
+static int is_same(const struct copy_place *one, const struct copy_place *other, struct err *e)
+{
+	autofree char *first = NULL, *second = NULL;
+	int r = copy_mark(one, &first, e);
+
+	if (r == 0)
+		r = copy_mark(other, &second, e);
+	return r < 0 ? r : *first && str_eq(first, second);
+}
+
+/*
+ * Once, or what others have twice would go twice, and what they have changed since would be lost.  One that
+ * was merged and is not there is merged anew: what is there may be another one by now.
+ */
 static int restore_text(const struct back *b, const struct undo_item *item,
 	const struct copy_place *at, struct err *e)
 {
 	autofree char *name = xasprintf("%s-merged", item->copy);
+	autofree char *done = xasprintf("%s-done", item->copy);
 	const struct copy_place merged = {.fd = b->undo_fd, .name = name};
-	int r = merge_text(b, item, at, &merged, e);
+	const struct copy_place over = {.fd = b->undo_fd, .name = done};
+	unsigned type;
+	int r = type_of(&over, &type, e);
 
-	return r == 0 ? put_back(&merged, at, e) : r;
+	if (r < 0 || type != 0)
+		return r;
+	r = is_same(&merged, at, e);
+	if (r == 0)
+		r = merge_text(b, item, at, &merged, e);
+	if (r == 0)
+		r = put_back(&merged, at, e);
+	if (r >= 0 && renameat(b->undo_fd, name, b->undo_fd, done) < 0)
+		r = err_errno(e, "renaming");
+	return MIN(r, 0);
 }
 
 static int restore_item(const struct back *b, size_t i, struct err *e)

@@ -359,6 +359,63 @@ static void what_others_did_since_stays(void **state)
 	end(&s);
 }
 
+/* Taking back texts that others have changed since, as often as it takes. */
+static void a_text_is_taken_back_once(void **state)
+{
+	static const char *const cuts[] = {
+		/* Cut off before the text was there: its attributes were not, or its name was. */
+		"n=$(basename usr/lib/bedplate/plugins/.undo/*-after -after)\n"
+		"(umask 077; echo user >usr/lib/bedplate/plugins/.undo/$n-merged)",
+		"echo half >etc/.bedplate-plugin.new",
+	};
+
+	if (geteuid() != 0)
+		skip();
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cuts); i++) {
+		autofree char *what = NULL;
+		struct scene s;
+		struct err e = {0};
+
+		begin(&s);
+		change_copy(&s, "echo plugin:x:9 >>etc/passwd; mkdir -p opt/z; echo z >opt/z/last");
+		die_with(&s, "opt/z/last");
+		run_sh(s.root, "echo admin:x:10 >>etc/passwd");
+		run_sh(s.root, cuts[i]);
+		assert_int_equal(hotadd_recover(&s.site, &what, &e), 1);
+		autofree char *got = sh(
+			s.root, "cat etc/passwd; stat -c %a etc/passwd; ls -A etc | head -n 1");
+		assert_string_equal(got, "user\nadmin:x:10\n644\n.pwd.lock\n");
+		end(&s);
+	}
+}
+
+/* Cut off behind it, and somebody gets an account before the next attempt. */
+static void accounts_between_two_attempts_stay(void **state)
+{
+	struct scene s;
+	struct err e = {0};
+	autofree char *what = NULL, *two = xasprintf("%s/root/etc/two", folder);
+
+	if (geteuid() != 0)
+		skip();
+	(void)state;
+	begin(&s);
+	change_copy(
+		&s, "echo plugin:x:9 >>etc/passwd; rm etc/two; mkdir -p opt/z; echo z >opt/z/last");
+	die_with(&s, "opt/z/last");
+	run_sh(s.root, "echo admin:x:10 >>etc/passwd");
+	last_file = two;
+	assert_int_equal(recover_until(&s, 0), 1);
+	last_file = NULL;
+	run_sh(s.root,
+		"! grep plugin etc/passwd || exit 1; cp etc/passwd new; echo later:x:11 >>new; mv new etc/passwd");
+	assert_int_equal(hotadd_recover(&s.site, &what, &e), 1);
+	autofree char *got = sh(s.root, "cat etc/passwd etc/two");
+	assert_string_equal(got, "user\nadmin:x:10\nlater:x:11\ntwo\n");
+	end(&s);
+}
+
 static void a_volume_that_is_not_mounted_is_waited_for(void **state)
 {
 	struct scene s;
@@ -668,6 +725,8 @@ int main(void)
 		cmocka_unit_test(taking_back_can_be_repeated),
 		cmocka_unit_test(taking_back_is_cut_at_every_step),
 		cmocka_unit_test(what_others_did_since_stays),
+		cmocka_unit_test(a_text_is_taken_back_once),
+		cmocka_unit_test(accounts_between_two_attempts_stay),
 		cmocka_unit_test(a_volume_that_is_not_mounted_is_waited_for),
 		cmocka_unit_test(damaged_notes_are_put_aside),
 		cmocka_unit_test(a_name_that_is_not_utf8_comes_back),
