@@ -451,6 +451,9 @@ static int undo_locked(
 		live_stop(&live, &u->services);
 	int r = transaction_undo(s->root_fd, u, &spec, e);
 	say_left(&left);
+	/* Something that is in use: nobody is at work who will come to an end. */
+	if (r == -EBUSY)
+		r = -EXDEV;
 	if (r < 0)
 		return err_wrap(e, r, "taking back what was cut off, %s", text);
 	live_reload(&live);

@@ -450,6 +450,46 @@ static void a_volume_that_is_not_mounted_is_waited_for(void **state)
 	end(&s);
 }
 
+/* On a folder of the plugin, or in one: a file system of its own, or another folder of this one. */
+static void what_is_mounted_since_is_not_emptied(void **state)
+{
+	static const struct {
+		const char *at, *change;
+		bool first; /* it is seen before anything has changed */
+	} cases[] = {
+		{"opt/mnt", "mount -t tmpfs test opt/mnt", true},
+		{"opt/mnt", "mkdir srv; mount --bind srv opt/mnt", true},
+		{"opt/z/deep", "mkdir opt/z/deep; mount -t tmpfs test opt/z/deep", false},
+	};
+
+	if (geteuid() != 0)
+		skip();
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		autofree char *what = NULL,
+			      *file = xasprintf("%s/root/%s/data", folder, cases[i].at);
+		autofree char *at = xasprintf("%s/root/%s", folder, cases[i].at);
+		struct scene s;
+		struct err e = {0};
+
+		begin(&s);
+		change_copy(&s, "echo new >>etc/two; mkdir -p opt/mnt opt/z; echo z >opt/z/last");
+		die_with(&s, "opt/z/last");
+		run_sh(s.root, cases[i].change);
+		run_sh(at, "echo data >data");
+		/* -EBUSY is for who is at work. */
+		assert_int_equal(hotadd_recover(&s.site, &what, &e), -EXDEV);
+		assert_true(str_ends(e.msg, "something is mounted there"));
+		assert_true(file_exists(file));
+		if (cases[i].first)
+			run_sh(s.root, "grep new etc/two; [ -e opt/z/last ]");
+		assert_int_equal(umount2(at, MNT_DETACH), 0);
+		assert_int_equal(hotadd_recover(&s.site, &what, &e), 1);
+		run_sh(s.root, "! grep new etc/two || exit 1; [ ! -e opt ]");
+		end(&s);
+	}
+}
+
 static void damaged_notes_are_put_aside(void **state)
 {
 	struct scene s;
@@ -728,6 +768,7 @@ int main(void)
 		cmocka_unit_test(a_text_is_taken_back_once),
 		cmocka_unit_test(accounts_between_two_attempts_stay),
 		cmocka_unit_test(a_volume_that_is_not_mounted_is_waited_for),
+		cmocka_unit_test(what_is_mounted_since_is_not_emptied),
 		cmocka_unit_test(damaged_notes_are_put_aside),
 		cmocka_unit_test(a_name_that_is_not_utf8_comes_back),
 		cmocka_unit_test(what_others_change_meanwhile_is_no_ones_loss),
