@@ -199,6 +199,27 @@ static void a_service_that_fails_takes_all_back(void **state)
 	end(&s);
 }
 
+/* The lock of the accounts is not held while services start. */
+static void accounts_that_came_while_services_start_stay(void **state)
+{
+	struct scene s;
+	autostrv none = {0};
+	struct err e = {0};
+
+	if (geteuid() != 0)
+		skip();
+	(void)state;
+	begin(&s);
+	change_copy(&s, "echo plugin:x:9 >>etc/passwd; echo three >>etc/two");
+	run_sh(folder, "echo start >fail; echo \"echo admin:x:10 >>$PWD/root/etc/passwd\" >hook");
+	assert_int_equal(run_carry_out(&s.run, &none, &e), -EPROTO);
+	autofree char *got = sh(
+		s.root, "cat etc/passwd etc/two; [ ! -e usr/lib/bedplate/plugins ]");
+	assert_string_equal(got, "user\nadmin:x:10\ntwo\n");
+	run_sh(folder, "echo none >fail; rm hook; : >called");
+	end(&s);
+}
+
 /* 1: the process ended in step n; 0: it came to its end. */
 static int die_at(struct scene *s, unsigned n)
 {
@@ -760,6 +781,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_kind_of_change_comes_over),
 		cmocka_unit_test(a_service_that_fails_takes_all_back),
+		cmocka_unit_test(accounts_that_came_while_services_start_stay),
 		cmocka_unit_test(at_every_step_it_is_all_or_nothing),
 		cmocka_unit_test(a_removal_is_all_or_nothing),
 		cmocka_unit_test(taking_back_can_be_repeated),
