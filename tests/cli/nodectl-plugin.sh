@@ -263,6 +263,46 @@ rm -r "$root/usr/share/types" "$root/etc/was-folder" "$root/etc/was-file" "$root
 echo /. >"$db/info/base.list"
 echo original >"$root/etc/original"
 
+# In its folders another plugin and a package have theirs, and an administrator has a volume on one.
+plugin house '"/usr/share/house/", "/var/log/house/", "/var/log/agent/"' ', "state": ["/var/lib/house/"]' <<'END'
+%post
+mkdir -p /usr/share/house /var/lib/house/own /var/log/house /var/log/agent
+%end
+END
+plugin guest '"/usr/share/house/guest/", "/var/log/house/guest/"' ', "state": ["/var/lib/house/guest/"]' <<'END'
+%post
+mkdir -p /usr/share/house/guest /var/lib/house/guest /var/log/house/guest
+%end
+END
+expect 0 node add -q house-1.0.plugin --allow-unsigned
+expect 0 node add -q guest-1.0.plugin --allow-unsigned
+mkdir "$root/var/log/house/apt"
+printf '/.\n/var/log/house/apt\n' >"$db/info/base.list"
+for path in usr/share/house var/lib/house var/lib/house/own var/log/house; do
+	echo own >"$root/$path/own-file"
+done
+for path in usr/share/house/guest var/lib/house/guest var/log/house/guest var/log/house/apt; do
+	echo other >"$root/$path/data"
+done
+volume=
+if [ "${TMPDIR:-}" = /mnt ]; then
+	mount -t tmpfs none "$root/var/log/agent"
+	volume=var/log/agent
+	echo other >"$root/$volume/data"
+fi
+expect 0 node remove -q house
+for path in usr/share/house/guest var/lib/house/guest var/log/house/guest var/log/house/apt $volume; do
+	same "$root/$path/data" other
+done
+[ -z "$(find "$root" -name own-file)" ] || fail "$(find "$root" -name own-file)"
+[ -z "$volume" ] || umount "$root/$volume"
+expect 0 node remove -q guest
+for path in usr/share/house/guest var/lib/house/guest var/log/house/guest; do
+	[ ! -e "$root/$path" ] || fail "/$path is still there"
+done
+rm -rf "$root/usr/share/house" "$root/var/lib/house" "$root/var/log/house" "$root/var/log/agent"
+echo /. >"$db/info/base.list"
+
 # --- What is refused: one line, and nothing has changed.
 # refuse TEXT PLUGIN [OPTION...]: the beginning of what is said.
 refuse() {
