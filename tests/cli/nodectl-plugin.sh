@@ -404,6 +404,40 @@ flock "$root/run/bedplate/lock" "$nodectl" plugin add -q --root="$root" --allow-
 grep -q "another operation is in progress" "$work/err" || fail "$(cat "$work/err")"
 unchanged "locked"
 
+# Who watches for a change that was cut off never takes the lock from those at work: here of this machine, with
+# this root as its own.
+cat >watch.sh <<'END'
+set -eu
+mount -t proc none proc
+echo bedplate.layer=node-1.2+1 >run/cmdline
+mount --bind run/cmdline proc/cmdline
+watch() {
+	chroot . /usr/bin/nodectl plugin recover
+}
+exec 9>run/bedplate/lock
+flock 9
+watch
+mkdir -p usr/lib/bedplate/plugins/.undo
+touch usr/lib/bedplate/plugins/.undo/list.json
+watch &
+sleep 1
+kill -0 $!
+rm -r usr/lib/bedplate/plugins
+wait $!
+flock -u 9
+# Nobody is at work: it takes care of it itself.
+mkdir -p usr/lib/bedplate/plugins/.undo
+touch usr/lib/bedplate/plugins/.undo/list.json
+watch 2>run/said
+grep -q "cannot be taken back" run/said
+rm -r usr/lib/bedplate/plugins
+END
+add "$nodectl"
+rm -rf "$root/usr/lib/bedplate/plugins"
+(cd "$root" && timeout 60 unshare -m sh "$work/watch.sh") >"$work/out" 2>&1 || fail "watching: $(tail "$work/out")"
+rm -r "$root/run/cmdline" "$root/run/said" "$root/usr/bin/nodectl"
+listing >before
+
 # A layer that waits for its trial would not have it, and has the same /var.
 mkdir -p "$root/boot/grub"
 {
