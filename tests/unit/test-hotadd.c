@@ -761,6 +761,10 @@ static void what_is_taken_out_leaves_the_rest(void **state)
 	assert_ok(added_plugins_read(s.root_fd, &plugins, &e), e);
 	assert_int_equal(plugins.count, 1);
 	assert_int_equal(plugins.items[0].file_fd, -1);
+	/* Files of a few bytes each: a block of each. */
+	const uint64_t bytes = added_plugin_bytes(&plugins.items[0]);
+	assert_in_range(bytes, plugins.items[0].record->files->count * 4096 + 1,
+		plugins.items[0].record->files->count * 4096 + 1000);
 	assert_ok(added_plugins_take_out(&plugins, &e), e);
 	autofree char *rules = sh(
 		s.root, "cat etc/nftables.conf; printf 'rules\\n' >etc/nftables.conf");

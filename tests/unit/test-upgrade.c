@@ -743,6 +743,25 @@ static void a_layer_takes_what_the_old_one_has(void **state)
 	assert_int_equal(plan.pool_growth_bytes, 544 * MIB);
 	assert_int_equal(plan.pool_free_bytes, base_data_room(&room));
 	assert_int_equal(plan.metadata_growth_bytes, 544 * 64 + 1 * MIB);
+	/* And what is carried over to it. */
+	struct carry_item items[] = {{.action = CARRY_OVER, .bytes = 100 * MIB},
+		{.action = CARRY_DROPPED, .bytes = 1 * GIB}};
+	struct upgrade_plan with = {.plugins = {.items = items, .count = ARRAY_LEN(items)}};
+	assert_int_equal(plan_pool(&s, &room, &with), 644 * MIB);
+	assert_int_equal(with.pool_growth_bytes, 644 * MIB);
+	assert_int_equal(with.metadata_growth_bytes, 644 * 64 + 1 * MIB);
+}
+
+static void a_plugin_that_the_pool_has_no_room_for_is_not_begun(void **state)
+{
+	const struct carry_item it = {.action = CARRY_OVER, .bytes = 100 * MIB};
+	struct err e = {0};
+
+	(void)state;
+	assert_ok(carry_check_room(&it, 100 * MIB, &e), e);
+	assert_int_equal(carry_check_room(&it, 50 * MIB, &e), -ENOSPC);
+	assert_string_equal(
+		e.msg, "the thin pool has no room: up to 100.0 MiB needed, 50.0 MiB free");
 }
 
 static void a_base_begins_as_the_one_it_was_made_like(void **state)
@@ -809,6 +828,7 @@ int main(void)
 		cmocka_unit_test(the_image_says_what_it_can_replace),
 		cmocka_unit_test(rooms_are_judged_with_numbers),
 		cmocka_unit_test(a_plugin_that_does_not_fit_is_in_the_way),
+		cmocka_unit_test(a_plugin_that_the_pool_has_no_room_for_is_not_begun),
 		cmocka_unit_test(names_to_drop_are_asked_for_once),
 		cmocka_unit_test(all_problems_are_told_at_once),
 		cmocka_unit_test(reasons_are_a_part_of_the_error),
