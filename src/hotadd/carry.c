@@ -11,6 +11,9 @@
 #include "hotadd/image.h"
 #include "plugin/candidate.h"
 
+#define FILE_MAX_BYTES (1024 * GIB)
+#define BLOCK_BYTES    (4 * KIB) /* that is begun, or of a folder */
+
 #define TIME_OF "list.json" /* written once, when it was added */
 
 void added_plugins_fini(struct added_plugins *a)
@@ -127,4 +130,18 @@ int added_plugin_check(const struct added_plugin *p, const struct hotadd_image *
 		r = plugin_records_read(tree, &records, e);
 	const struct candidates_place place = {.image = &m, .tree = tree, .records = &records};
 	return r == 0 ? candidates_check_all(&c, &place, e) : r;
+}
+
+uint64_t added_plugin_bytes(const struct added_plugin *p)
+{
+	const struct files *f = p->record->files;
+	uint64_t bytes = 0;
+	struct stat st;
+
+	if (p->file_fd >= 0 && fstat(p->file_fd, &st) == 0)
+		bytes = (uint64_t)st.st_size;
+	/* Sizes are what somebody has written there: no sum of them wraps. */
+	for (size_t i = 0; i < f->count; i++)
+		bytes += MIN(f->entries[i].size_bytes, FILE_MAX_BYTES) + BLOCK_BYTES;
+	return bytes;
 }

@@ -48,6 +48,9 @@ int added_plugin_check(const struct added_plugin *p, const struct hotadd_image *
  */
 int added_plugins_take_out(struct added_plugins *a, struct err *e) MUST_CHECK;
 
+/* Of its own file, and of the files that it brought: what it unpacks to. */
+uint64_t added_plugin_bytes(const struct added_plugin *p);
+
 struct added_place {
 	const struct hotadd_site *site;
 	const struct hotadd_image *image; /* of it */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
 #include "base/file.h"
@@ -43,6 +44,20 @@ int copy_place_find(int root_fd, const char *path, struct copy_place *out, struc
 char *copy_place_path(const struct copy_place *at)
 {
 	return xasprintf("/proc/self/fd/%d/%s", at->fd, at->name);
+}
+
+/* Linux before 5.8 says it by the device only, which files of an overlay have several of. */
+int copy_place_mounted(const struct copy_place *at, struct err *e)
+{
+	struct stat folder;
+	struct statx x;
+
+	if (fstat(at->fd, &folder) < 0)
+		return err_errno(e, "looking");
+	if (statx(at->fd, at->name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE, &x) < 0)
+		return errno == ENOENT ? 0 : err_errno(e, "looking");
+	return (x.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0 ||
+		(S_ISDIR(x.stx_mode) && makedev(x.stx_dev_major, x.stx_dev_minor) != folder.st_dev);
 }
 
 static int drop_xattrs(const char *path, struct err *e)

@@ -18,6 +18,8 @@ int copy_place_open(int root_fd, const char *path, struct copy_place *out, struc
 /* 1, or 0 when there is no such folder. */
 int copy_place_find(int root_fd, const char *path, struct copy_place *out, struct err *e)
 	MUST_CHECK;
+/* 1: something is mounted on it, be it another folder of the same file system. */
+int copy_place_mounted(const struct copy_place *at, struct err *e) MUST_CHECK;
 
 /* A file, a link, a node, or a folder without what is in it.  "to" is not there yet. */
 int copy_object(const struct copy_place *from, const struct copy_place *to, struct err *e)

@@ -95,6 +95,8 @@ int hotadd_records(int root_fd, struct view *v, struct plugin_records *out, stru
 bool hotadd_is_added(int root_fd, const char *name);
 /* The names of those. */
 int hotadd_added(int root_fd, struct strv *out, struct err *e) MUST_CHECK;
+/* A change of plugins goes on, or was cut off. */
+bool hotadd_is_changing(int root_fd);
 /* Where in the tree the file lies that it was added from.  The caller frees it. */
 char *hotadd_file_path(const char *name) MUST_CHECK;
 

@@ -56,21 +56,29 @@ static void split_at(const char *text, char separator, struct strv *out)
 		strv_add(out, part);
 }
 
-/* What before has, and of now what is not of after. */
+/* Each of from once that is not in without. */
+static void add_all_but(const struct strv *from, const struct strv *without, struct strv *out)
+{
+	for (size_t i = 0; i < from->count; i++)
+		if (*from->items[i] && !strv_has(without, from->items[i]) &&
+			!strv_has(out, from->items[i]))
+			strv_add(out, from->items[i]);
+}
+
+/* Now's, without whom the plugin put in, and with whom it took out: whom others took out stays so. */
 static char *merge_members(const char *now, const char *before, const char *after)
 {
-	autostrv has = {0}, did = {0}, all = {0};
+	autostrv is = {0}, was = {0}, made = {0}, put_in = {0}, all = {0};
 	autostrbuf b = {0};
 
-	split_at(before, ',', &all);
-	split_at(now, ',', &has);
-	split_at(after, ',', &did);
-	for (size_t i = 0; i < has.count; i++)
-		if (!strv_has(&did, has.items[i]))
-			strv_add(&all, has.items[i]);
+	split_at(now, ',', &is);
+	split_at(before, ',', &was);
+	split_at(after, ',', &made);
+	add_all_but(&made, &was, &put_in);
+	add_all_but(&is, &put_in, &all);
+	add_all_but(&was, &made, &all);
 	for (size_t i = 0; i < all.count; i++)
-		if (*all.items[i])
-			strbuf_printf(&b, "%s%s", b.len > 0 ? "," : "", all.items[i]);
+		strbuf_printf(&b, "%s%s", i > 0 ? "," : "", all.items[i]);
 	return strbuf_take(&b);
 }
 

@@ -11,7 +11,7 @@
 #include "hotadd/hotadd.h"
 #include "hotadd/lines.h"
 #include "hotadd/records.h"
-#include "hotadd/transaction.h"
+#include "hotadd/transaction-internal.h"
 #include "image/image.h"
 #include "image/intree.h"
 #include "image/package-db.h"
@@ -28,9 +28,8 @@ int hotadd_records(int root_fd, struct view *v, struct plugin_records *out, stru
 	return plugin_records_read(v->tree, out, e);
 }
 
-bool hotadd_is_added(int root_fd, const char *name)
+static bool is_there(int root_fd, const char *path)
 {
-	autofree char *path = transaction_kept_path(name);
 	struct copy_place at;
 
 	if (copy_place_open(root_fd, path, &at, NULL) < 0)
@@ -38,6 +37,18 @@ bool hotadd_is_added(int root_fd, const char *name)
 	bool there = faccessat(at.fd, at.name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 	close(at.fd);
 	return there;
+}
+
+bool hotadd_is_added(int root_fd, const char *name)
+{
+	autofree char *path = transaction_kept_path(name);
+
+	return is_there(root_fd, path);
+}
+
+bool hotadd_is_changing(int root_fd)
+{
+	return is_there(root_fd, PLUGIN_RECORDS "/" UNDO);
 }
 
 char *hotadd_file_path(const char *name)

@@ -248,61 +248,101 @@ static int read_owned(struct removal *m, struct err *e)
 	return r;
 }
 
+/* How long the longest of the declared places is that a path is at or below; 0: there is none. */
+static size_t declared_len(
+	const struct removal *m, const struct plugin_manifest *pm, const char *path)
+{
+	const struct strv *const lists[] = {&pm->writes, &pm->state};
+	size_t longest = 0;
+
+	for (size_t k = 0; k < ARRAY_LEN(lists); k++)
+		for (size_t i = 0; i < lists[k]->count; i++) {
+			const char *place = lists[k]->items[i];
+			autofree char *real = plugin_real_path(
+				m->run.view.tree, place, str_ends(place, "/"));
+			size_t len = real ? strlen(real) : 0;
+
+			if (len > longest && strncmp(path, real, len) == 0 &&
+				(path[len] == '/' || path[len] == '\0'))
+				longest = len;
+		}
+	return longest;
+}
+
+/* What is in places of several plugins is of the one that says it most closely. */
+static bool is_declared_by_others(const struct removal *m, const char *path)
+{
+	size_t own = declared_len(m, &m->record->manifest, path);
+
+	for (size_t i = 0; i < m->run.records.count; i++) {
+		const struct plugin_record *other = &m->run.records.items[i];
+
+		if (other != m->record && declared_len(m, &other->manifest, path) >= MAX(own, 1))
+			return true;
+	}
+	return false;
+}
+
 static bool is_owned(const struct removal *m, const char *path)
 {
 	const char *owner = plugin_records_owner(&m->run.records, path);
 
 	if (owner && !str_eq(owner, m->record->manifest.name))
 		return true;
+	if (is_declared_by_others(m, path))
+		return true;
 	return m->owned.count > 0 &&
 		bsearch(&path, m->owned.items, m->owned.count, sizeof(*m->owned.items),
 			compare_paths);
 }
 
-/* What others have there stays, and so do the folders on its way. */
+static int sweep(
+	const struct removal *m, const struct copy_place *at, const char *path, struct err *e);
+
+/* What others have stays, with all that is in it. */
+static int sweep_below(
+	const struct removal *m, const struct copy_place *at, const char *path, struct err *e)
+{
+	if (is_owned(m, path))
+		return 0;
+	if (type_at(at) == S_IFDIR)
+		return sweep(m, at, path, e);
+	return unlinkat(at->fd, at->name, 0) < 0 ? err_errno(e, "removing '/%s'", path) : 0;
+}
+
+/* The folders on the way to what stays do so, too. */
 static int sweep(
 	const struct removal *m, const struct copy_place *at, const char *path, struct err *e)
 {
 	autofree char *proc = copy_place_path(at);
-	autofd int fd = openat(at->fd, at->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	autostrv names = {0};
-	int r = fd < 0 ? err_errno(e, "opening") : file_list(proc, &names, e);
+	int r = copy_place_mounted(at, e);
 
+	if (r != 0)
+		return MIN(r, 0);
+	autofd int fd = openat(at->fd, at->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	r = fd < 0 ? err_errno(e, "opening") : file_list(proc, &names, e);
 	for (size_t i = 0; r == 0 && i < names.count; i++) {
 		autofree char *below = xasprintf("%s/%s", path, names.items[i]);
 		const struct copy_place in = {.fd = fd, .name = names.items[i]};
 
-		if (type_at(&in) == S_IFDIR)
-			r = sweep(m, &in, below, e);
-		else if (!is_owned(m, below) && unlinkat(fd, in.name, 0) < 0)
-			r = err_errno(e, "removing '/%s'", below);
+		r = sweep_below(m, &in, below, e);
 	}
 	if (r == 0 && !is_owned(m, path) && unlinkat(at->fd, at->name, AT_REMOVEDIR) < 0 &&
-		errno != ENOTEMPTY && errno != EEXIST)
+		errno != ENOTEMPTY && errno != EEXIST && errno != EBUSY)
 		r = err_errno(e, "removing");
 	return r;
 }
 
-static bool is_state(const struct removal *m, const char *path)
+static int sweep_own(
+	struct removal *m, const struct copy_place *at, const char *path, struct err *e)
 {
-	const struct strv *state = &m->record->manifest.state;
+	int r = m->owned_read ? 0 : read_owned(m, e);
 
-	for (size_t i = 0; i < state->count; i++) {
-		autofree char *real = plugin_real_path(
-			m->run.view.tree, state->items[i], str_ends(state->items[i], "/"));
-		size_t len = real ? strlen(real) : 0;
-
-		if (len > 0 && strncmp(path, real, len) == 0 &&
-			(path[len] == '/' || path[len] == '\0'))
-			return true;
-	}
-	return false;
+	return r == 0 ? sweep(m, at, path, e) : r;
 }
 
-/*
- * A folder goes with what came to be in it when it is the plugin's state; where it writes, with what is
- * nobody else's; all others only when they are empty.
- */
+/* Where it writes and keeps its state a folder goes with what is nobody else's; others when they are empty. */
 static int remove_file(
 	struct removal *m, const struct undo_item *item, const struct copy_place *at, struct err *e)
 {
@@ -316,15 +356,7 @@ static int remove_file(
 		return 0;
 	if (errno != ENOTEMPTY && errno != EEXIST)
 		return err_errno(e, "removing");
-	if (is_state(m, item->path)) {
-		autofree char *path = copy_place_path(at);
-
-		return file_remove_tree(path, e);
-	}
-	if (!plugin_policy_declares(m->policy, item->path))
-		return 0;
-	int r = m->owned_read ? 0 : read_owned(m, e);
-	return r == 0 ? sweep(m, at, item->path, e) : r;
+	return plugin_policy_declares(m->policy, item->path) ? sweep_own(m, at, item->path, e) : 0;
 }
 
 static int restore_item(
@@ -379,7 +411,7 @@ static int change_copy(struct removal *m, struct err *e)
 }
 
 /* Logs and caches are of the moment and no part of a transaction: folders that came with it, when it has gone. */
-static void drop_moments(const struct removal *m)
+static void drop_moments(struct removal *m)
 {
 	for (size_t i = m->kept.count; i-- > 0;) {
 		const struct undo_item *item = &m->kept.items[i];
@@ -391,8 +423,7 @@ static void drop_moments(const struct removal *m)
 				str_starts(item->path, "var/cache/")) ||
 			copy_place_open(m->run.site->root_fd, item->path, &at, NULL) < 0)
 			continue;
-		autofree char *path = copy_place_path(&at);
-		if (type_at(&at) == S_IFDIR && file_remove_tree(path, &e) < 0)
+		if (type_at(&at) == S_IFDIR && sweep_own(m, &at, item->path, &e) < 0)
 			log_warning("'/%s': %s", item->path, e.msg);
 		close(at.fd);
 	}
@@ -410,8 +441,9 @@ int hotadd_remove(const struct hotadd_site *s, const char *name, bool dry_run,
 		r = check_others(&m, e);
 	if (r == 0)
 		r = run_begin(&m.run, e);
-	if (r == 0)
-		r = run_view(&m.run, &m.record->manifest, e);
+	/* Of the others as well: what they have in its folders stays. */
+	for (size_t i = 0; r == 0 && i < m.run.records.count; i++)
+		r = run_view(&m.run, &m.run.records.items[i].manifest, e);
 	if (r < 0)
 		return r;
 	view_end(&m.run.view);

@@ -252,7 +252,23 @@ static void say_left(const struct strv *left)
 		log_warning("%s", left->items[i]);
 }
 
-static int take_back(const struct run *r, const struct live *live, struct err *e)
+/* Since the lock of the accounts was given up others may have changed what they like. */
+static int undo_own(struct run *r, const struct undo_list *u, struct err *e)
+{
+	autostrv left = {0};
+	const struct undo_spec spec = {.late = r->accounts_fd <= 0, .left = &left};
+
+	if (spec.late)
+		r->accounts_fd = lock_accounts(r->site->root_fd, e);
+	if (r->accounts_fd < 0)
+		return r->accounts_fd;
+	int end = transaction_undo(r->site->root_fd, u, &spec, e);
+	say_left(&left);
+	unlock(&r->accounts_fd);
+	return end;
+}
+
+static int take_back(struct run *r, const struct live *live, struct err *e)
 {
 	autoundolist u = {0};
 	autostrv notes = {0};
@@ -263,7 +279,7 @@ static int take_back(const struct run *r, const struct live *live, struct err *e
 		live_stop(live, &r->services);
 	int end = transaction_pending(r->site->root_fd, &u, &own);
 	if (end > 0)
-		end = transaction_undo(r->site->root_fd, &u, &(struct undo_spec){0}, &own);
+		end = undo_own(r, &u, &own);
 	live_reload(live);
 	if (end == 0 && r->plan->removes && live_start(live, &r->services, &notes, &own) < 0) {
 		log_warning("%s", own.msg);
@@ -328,7 +344,8 @@ static int change(
 	int end = transaction_apply(t, e);
 
 	/* Services may want to change them. */
-	unlock(&r->accounts_fd);
+	if (end == 0)
+		unlock(&r->accounts_fd);
 	if (end == 0 && r->plan->removes) {
 		end = live_check(live, e);
 		if (end == 0)
@@ -451,6 +468,9 @@ static int undo_locked(
 		live_stop(&live, &u->services);
 	int r = transaction_undo(s->root_fd, u, &spec, e);
 	say_left(&left);
+	/* Something that is in use: nobody is at work who will come to an end. */
+	if (r == -EBUSY)
+		r = -EXDEV;
 	if (r < 0)
 		return err_wrap(e, r, "taking back what was cut off, %s", text);
 	live_reload(&live);

@@ -11,6 +11,7 @@
 #include "plugin/record.h"
 
 #define MARK_FOLDER "4" /* how copy_mark() of one begins: S_IFDIR is 040000 */
+#define MOUNTED     "something is mounted there"
 
 static int type_of(const struct copy_place *at, unsigned *type, struct err *e)
 {
@@ -52,7 +53,7 @@ static int check_volume(const struct back *b, size_t i, struct err *e)
 	if (r == 0 && now.where != item->where)
 		r = err_set(e, EXDEV, "%s",
 			item->where == UNDO_VOLUME ? "the volume that it was on is not mounted"
-						   : "something is mounted there");
+						   : MOUNTED);
 	return r;
 }
 
@@ -149,14 +150,14 @@ static void say_left(const struct back *b)
 
 /* ---- each of them ---- */
 
-/* What was not there, and what has become something else. */
-static int clear_item(const struct back *b, size_t i, struct err *e)
+/* 1: at is open; *type: what has to go there, 0 is nothing.  It was not there, or was of another type. */
+static int find_wrong(
+	const struct back *b, size_t i, struct copy_place *at, unsigned *type, struct err *e)
 {
 	const struct undo_item *item = &b->u->items[i];
 	const struct copy_place copy = {.fd = b->undo_fd, .name = item->copy};
-	unsigned want = 0, got = 0;
-	struct copy_place at;
-	int r = b->left[i] ? 0 : copy_place_find(b->root_fd, item->path, &at, e);
+	unsigned want = 0;
+	int r = b->left[i] ? 0 : copy_place_find(b->root_fd, item->path, at, e);
 
 	if (r <= 0)
 		return r;
@@ -164,13 +165,50 @@ static int clear_item(const struct back *b, size_t i, struct err *e)
 	if (r == 0 && item->copy && want == 0)
 		r = err_set(e, EBADMSG, "the copy of it is gone");
 	if (r == 0)
-		r = type_of(&at, &got, e);
+		r = type_of(at, type, e);
+	if (r < 0) {
+		close(at->fd);
+		return r;
+	}
+	if (*type == want)
+		*type = 0;
+	return 1;
+}
+
+static bool is_way(const struct undo_item *item, unsigned type)
+{
+	return type == S_IFDIR && item->place == UNDO_WAY;
+}
+
+/* Or what others have there would go with the folder. */
+static int check_mount(const struct back *b, size_t i, struct err *e)
+{
+	struct copy_place at;
+	unsigned type;
+	int r = find_wrong(b, i, &at, &type, e);
+
+	if (r <= 0)
+		return r;
+	r = type == 0 || is_way(&b->u->items[i], type) ? 0 : copy_place_mounted(&at, e);
+	close(at.fd);
+	return r > 0 ? err_set(e, EXDEV, MOUNTED) : r;
+}
+
+static int clear_item(const struct back *b, size_t i, struct err *e)
+{
+	struct copy_place at;
+	unsigned type;
+	int r = find_wrong(b, i, &at, &type, e);
+
+	if (r <= 0)
+		return r;
 	unlinkat(at.fd, TEMPORARY, 0);
-	if (r == 0 && got == S_IFDIR && item->place == UNDO_WAY) {
+	r = 0;
+	if (is_way(&b->u->items[i], type)) {
 		if (unlinkat(at.fd, at.name, AT_REMOVEDIR) < 0 && errno != ENOTEMPTY &&
 			errno != EEXIST && errno != EBUSY)
 			r = err_errno(e, "removing");
-	} else if (r == 0 && got != 0 && got != want) {
+	} else if (type != 0) {
 		autofree char *path = copy_place_path(&at);
 
 		r = file_remove_tree(path, e);
@@ -179,25 +217,29 @@ static int clear_item(const struct back *b, size_t i, struct err *e)
 	return r;
 }
 
-/* Once, or what others have twice would go twice. */
+/* It has a name of its own until it is complete: one that is linked is never written to. */
 static int merge_text(const struct back *b, const struct undo_item *item,
 	const struct copy_place *at, const struct copy_place *out, struct err *e)
 {
-	autofree char *path = xasprintf("/proc/self/fd/%d/%s", b->undo_fd, out->name);
+	autofree char *name = xasprintf("%s-merging", item->copy);
+	autofree char *path = xasprintf("/proc/self/fd/%d/%s", b->undo_fd, name);
+	const struct copy_place merging = {.fd = b->undo_fd, .name = name};
 	autoundotext text = {0};
-	unsigned type;
-	int r = type_of(out, &type, e);
+	int r = undo_text_read(b->undo_fd, item, at->fd, at->name, &text, e);
 
-	if (r < 0 || type != 0)
-		return r;
-	r = undo_text_read(b->undo_fd, item, at->fd, at->name, &text, e);
 	if (r == 0)
 		r = file_replace(path, text.without, strlen(text.without), 0600, e);
-	return r == 0 ? copy_attributes(at, out, e) : r;
+	if (r == 0)
+		r = copy_attributes(at, &merging, e);
+	if (r == 0 && renameat(b->undo_fd, name, out->fd, out->name) < 0)
+		r = err_errno(e, "renaming");
+	return r;
 }
 
 static int put_back(const struct copy_place *copy, const struct copy_place *at, struct err *e)
 {
+	/* Of one that was cut off. */
+	unlinkat(at->fd, TEMPORARY, 0);
 	int r = transaction_link(copy, at->fd, TEMPORARY, e);
 
 	if (r == 0 && renameat(at->fd, TEMPORARY, at->fd, at->name) < 0)
@@ -207,14 +249,41 @@ static int put_back(const struct copy_place *copy, const struct copy_place *at, 
 	return r;
 }
 
+/* 1: one and the other have the same content and attributes. */
+static int is_same(const struct copy_place *one, const struct copy_place *other, struct err *e)
+{
+	autofree char *first = NULL, *second = NULL;
+	int r = copy_mark(one, &first, e);
+
+	if (r == 0)
+		r = copy_mark(other, &second, e);
+	return r < 0 ? r : *first && str_eq(first, second);
+}
+
+/*
+ * Once, or what others have twice would go twice, and what they have changed since would be lost.  One that
+ * was merged and is not there is merged anew: what is there may be another one by now.
+ */
 static int restore_text(const struct back *b, const struct undo_item *item,
 	const struct copy_place *at, struct err *e)
 {
 	autofree char *name = xasprintf("%s-merged", item->copy);
+	autofree char *done = xasprintf("%s-done", item->copy);
 	const struct copy_place merged = {.fd = b->undo_fd, .name = name};
-	int r = merge_text(b, item, at, &merged, e);
+	const struct copy_place over = {.fd = b->undo_fd, .name = done};
+	unsigned type;
+	int r = type_of(&over, &type, e);
 
-	return r == 0 ? put_back(&merged, at, e) : r;
+	if (r < 0 || type != 0)
+		return r;
+	r = is_same(&merged, at, e);
+	if (r == 0)
+		r = merge_text(b, item, at, &merged, e);
+	if (r == 0)
+		r = put_back(&merged, at, e);
+	if (r >= 0 && renameat(b->undo_fd, name, b->undo_fd, done) < 0)
+		r = err_errno(e, "renaming");
+	return MIN(r, 0);
 }
 
 static int restore_item(const struct back *b, size_t i, struct err *e)
@@ -291,10 +360,13 @@ static int restore_all(const struct back *b, struct err *e)
 	if (r == 0 && b->spec->late) {
 		r = for_all(b, find_left, false, e);
 		leave_database(b);
-		say_left(b);
 	}
 	if (r == 0)
+		r = for_all(b, check_mount, false, e);
+	if (r == 0) {
+		say_left(b);
 		r = for_all(b, clear_item, true, e);
+	}
 	if (r == 0)
 		r = for_all(b, restore_item, false, e);
 	return r == 0 ? for_all(b, finish_folder, true, e) : r;

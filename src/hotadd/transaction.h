@@ -104,7 +104,7 @@ struct undo_spec {
 
 /*
  * Everything is as it was before; can be done again when it was cut off itself.  -EXDEV: what was a volume
- * is not mounted; nothing was done.
+ * is not mounted, or something is mounted on what has to go; nothing was done.
  */
 int transaction_undo(int root_fd, const struct undo_list *u, const struct undo_spec *spec,
 	struct err *e) MUST_CHECK;

@@ -14,7 +14,7 @@
 #include "upgrade/site.h"
 
 #define CMD_LINE_MAX_BYTES (64 * KIB)
-#define RETRY_SECONDS      2
+#define RETRY_NS           500000000L
 
 void plugin_site_fini(struct plugin_site *s)
 {
@@ -109,16 +109,19 @@ int plugin_site_mend(struct err *e)
 	return r == 0 ? recover(&s, e) : r;
 }
 
-/* Once.  -EBUSY: somebody changes packages. */
+/*
+ * Once.  -EBUSY: somebody is at work.  Who is at work is not waited for at the lock: that would be taken
+ * when it has just come to its end, and the next command would find it taken.
+ */
 static int recover_here(struct err *e)
 {
 	autopluginsite s = PLUGIN_SITE_NONE;
 	int r = open_folder("/", &s, e);
 
-	if (r < 0)
+	if (r < 0 || !hotadd_is_changing(s.site.root_fd))
 		return r;
-	s.lock_fd = site_lock_until(SITE_LOCK_PATH, UINT64_MAX, e);
-	return s.lock_fd < 0 ? s.lock_fd : recover(&s, e);
+	r = lock("/", &s, e);
+	return r < 0 ? r : recover(&s, e);
 }
 
 int plugin_site_recover(struct err *e)
@@ -133,13 +136,16 @@ int plugin_site_recover(struct err *e)
 	autofree char *layer = node_kernel_param(text, BOOT_LAYER_PARAM);
 	if (!layer)
 		return 0;
-	for (;;) {
+	for (bool said = false;;) {
 		struct err own = {0};
 
 		r = recover_here(&own);
 		if (r != -EBUSY)
 			return r < 0 ? err_set(e, -r, "%s", own.msg) : 0;
-		nanosleep(&(struct timespec){.tv_sec = RETRY_SECONDS}, NULL);
+		if (!said)
+			log_info("%s: waiting for it", own.msg);
+		said = true;
+		nanosleep(&(struct timespec){.tv_nsec = RETRY_NS}, NULL);
 		r = interrupt_check(e);
 		if (r < 0)
 			return r;

@@ -12,8 +12,9 @@
 #include "upgrade/carry-image.h"
 #include "upgrade/carry.h"
 
-/* The new layer has the file, what it unpacks to, and that once more while it is tried on a copy. */
-#define BYTES_FACTOR 8
+/* The new layer has what it unpacks to, and that once more while it is tried on a copy. */
+#define COPIES      2
+#define OTHER_BYTES (4 * MIB) /* dpkg's database, and what is made anew of all that there is */
 
 /* The layer that is worked from, to look at. */
 struct looking {
@@ -115,12 +116,10 @@ static int judge_one(
 {
 	const struct plugin_manifest *m = &p->record->manifest;
 	struct err why = {0};
-	struct stat st;
 
 	*out = (struct carry_item){.name = xstrdup(m->name), .version = xstrdup(m->version)};
 	strv_add_all(&out->packages, &p->kept.packages);
-	if (p->file_fd >= 0 && fstat(p->file_fd, &st) == 0)
-		out->bytes = (uint64_t)st.st_size * BYTES_FACTOR;
+	out->bytes = COPIES * added_plugin_bytes(p) + OTHER_BYTES;
 	if (strv_has(j->drop, m->name)) {
 		out->action = CARRY_DROPPED;
 	} else if (is_in_image(j, m->name)) {
@@ -201,6 +200,17 @@ void carry_plan_problems(const struct carry_plan *c, const struct strv *drop, st
 				xasprintf("there is no plugin '%s' that was added on this node",
 					safe));
 	}
+}
+
+int carry_check_room(const struct carry_item *it, uint64_t room_bytes, struct err *e)
+{
+	autofree char *needed = str_bytes(it->bytes);
+	autofree char *has = str_bytes(room_bytes);
+
+	if (it->bytes <= room_bytes)
+		return 0;
+	return err_set(
+		e, ENOSPC, "the thin pool has no room: up to %s needed, %s free", needed, has);
 }
 
 bool carry_plan_has_package(const struct carry_plan *c, const char *package)

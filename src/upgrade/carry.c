@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/xalloc.h"
+#include "upgrade/base-make.h"
 #include "upgrade/carry-image.h"
 #include "upgrade/site.h"
 
@@ -133,23 +134,39 @@ static void new_root_fini(struct new_root *n)
 	free(n->path);
 }
 
-static bool is_wanted(const struct carry_plan *c, const char *name)
+/* NULL: it does not go over. */
+static const struct carry_item *find_wanted(const struct carry_plan *c, const char *name)
 {
 	for (size_t i = 0; i < c->count; i++)
 		if (str_eq(c->items[i].name, name))
-			return c->items[i].action == CARRY_OVER;
-	return false;
+			return c->items[i].action == CARRY_OVER ? &c->items[i] : NULL;
+	return NULL;
 }
 
-static int put_all_in(const struct carry_plan *c, const struct added_plugins *old,
-	const struct added_place *at, struct progress *p, struct err *e)
+/* A full pool fails what the running layer writes, too. */
+static int look_for_room(const struct carry_job *j, const struct carry_item *it, struct err *e)
 {
-	for (size_t i = 0; i < old->count; i++) {
-		const char *name = old->items[i].record->manifest.name;
+	uint64_t room_bytes;
 
-		if (!is_wanted(c, name))
+	/* What is not written back yet has no place in the pool. */
+	if (syncfs(j->layer->fd) < 0)
+		return err_errno(e, "writing to the new layer");
+	int r = base_look(j->site->vg->name, j->site->pool->name, &room_bytes, e);
+	return r < 0 ? r : carry_check_room(it, room_bytes, e);
+}
+
+static int put_all_in(
+	const struct carry_job *j, const struct added_place *at, struct progress *p, struct err *e)
+{
+	for (size_t i = 0; i < j->old->count; i++) {
+		const char *name = j->old->items[i].record->manifest.name;
+		const struct carry_item *it = find_wanted(j->plan, name);
+
+		if (!it)
 			continue;
-		int r = added_plugin_put_in(&old->items[i], at, p, e);
+		int r = look_for_room(j, it, e);
+		if (r == 0)
+			r = added_plugin_put_in(&j->old->items[i], at, p, e);
 		if (r < 0) {
 			struct err why = *e;
 
@@ -162,24 +179,23 @@ static int put_all_in(const struct carry_plan *c, const struct added_plugins *ol
 	return 0;
 }
 
-int carry_into(const struct carry_plan *c, const struct added_plugins *old,
-	const struct base_view *base, const struct place *layer, struct progress *p, struct err *e)
+int carry_into(const struct carry_job *j, struct progress *p, struct err *e)
 {
 	auto_with(new_root_fini) struct new_root n = {.base = PLACE_NONE, .fd = -1};
 	autocarryimage image = {0};
 	bool wanted = false;
 
-	for (size_t i = 0; i < old->count; i++)
-		wanted = wanted || is_wanted(c, old->items[i].record->manifest.name);
+	for (size_t i = 0; i < j->old->count; i++)
+		wanted = wanted || find_wanted(j->plan, j->old->items[i].record->manifest.name);
 	if (!wanted)
 		return 0;
-	int r = carry_image_read(image_tree(base->img), &image, e);
+	int r = carry_image_read(image_tree(j->base->img), &image, e);
 	if (r == 0)
-		r = new_root_open(base, layer, &n, e);
+		r = new_root_open(j->base, j->layer, &n, e);
 	if (r < 0)
 		return err_wrap(e, r, "a root to put plugins into");
 	autofree char *aside = xasprintf("%s/aside", n.scratch);
 	const struct hotadd_site site = {.root = n.path, .root_fd = n.fd};
 	const struct added_place at = {.site = &site, .image = &image.image, .scratch = aside};
-	return put_all_in(c, old, &at, p, e);
+	return put_all_in(j, &at, p, e);
 }

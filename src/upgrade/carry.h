@@ -31,10 +31,19 @@ bool carry_plan_has_package(const struct carry_plan *c, const char *package);
 /* Room for it in the new layer, at most. */
 uint64_t carry_plan_bytes(const struct carry_plan *c);
 
+/* -ENOSPC: it may take more than that. */
+int carry_check_room(const struct carry_item *it, uint64_t room_bytes, struct err *e) MUST_CHECK;
+
+struct carry_job {
+	const struct site *site;
+	const struct carry_plan *plan;
+	const struct added_plugins *old; /* what was taken out of the old layer */
+	const struct base_view *base;
+	const struct place *layer; /* volume of the new one, mounted */
+};
+
 /*
- * Put what is to be carried over into a new layer that was merged already.  layer: its volume, mounted;
- * old: what was taken out of the old one.
+ * Put what is to be carried over into a new layer that was merged already.  -ENOSPC: the pool has no room
+ * for the next one.
  */
-int carry_into(const struct carry_plan *c, const struct added_plugins *old,
-	const struct base_view *base, const struct place *layer, struct progress *p, struct err *e)
-	MUST_CHECK;
+int carry_into(const struct carry_job *j, struct progress *p, struct err *e) MUST_CHECK;

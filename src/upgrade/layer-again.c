@@ -40,30 +40,30 @@ static int read_record(const struct site *s, const char *layer, char **out, stru
 	return upper_fd < 0 ? upper_fd : layer_record_read(upper_fd, out, e);
 }
 
-/* With what was added since, and without what was not to go into it. */
+/* With what was added since, and without what was not to go into it.  named: part of drop, which is there. */
 static int plan_plugins(struct site *s, const struct layer_bases *bases, const struct strv *drop,
-	struct carry_plan *out, struct err *e)
+	const struct strv *named, struct carry_plan *out, struct err *e)
 {
-	autostrv problems = {0}, none = {0};
+	autostrv problems = {0};
 	int r = carry_plan_check(s, image_tree(bases->new->img), drop, out, e);
 
 	if (r < 0)
 		return r;
 	/* One that was dropped then may be gone by now. */
-	carry_plan_problems(out, &none, &problems);
+	carry_plan_problems(out, named, &problems);
 	return precheck_result(&problems, "activation", e);
 }
 
 /* j stays STEP_STAGED as long as nothing has changed. */
-static int make_again(struct layer_job *job, struct journal *j, struct merge_report *report,
-	struct progress *p, struct err *e)
+static int make_again(struct layer_job *job, struct journal *j, const struct strv *named,
+	struct merge_report *report, struct progress *p, struct err *e)
 {
 	autolayerbases bases = {0};
 	autocarryplan plugins = {0};
 	int r = layer_bases_open(job, &bases, e);
 
 	if (r == 0)
-		r = plan_plugins(job->site, &bases, &j->dropped_plugins, &plugins, e);
+		r = plan_plugins(job->site, &bases, &j->dropped_plugins, named, &plugins, e);
 	if (r == 0)
 		r = step_begin(job->site, j, STEP_LAYER, e);
 	if (r < 0) {
@@ -78,6 +78,16 @@ static int make_again(struct layer_job *job, struct journal *j, struct merge_rep
 	return r;
 }
 
+void layer_again_drop(struct strv *dropped, const struct strv *drop, struct strv *named)
+{
+	for (size_t i = 0; i < drop->count; i++) {
+		if (strv_has(dropped, drop->items[i]))
+			continue;
+		strv_add(dropped, drop->items[i]);
+		strv_add(named, drop->items[i]);
+	}
+}
+
 int layer_again(struct site *s, struct journal *j, const struct strv *drop,
 	struct merge_report *report, struct progress *p, struct err *e)
 {
@@ -89,16 +99,15 @@ int layer_again(struct site *s, struct journal *j, const struct strv *drop,
 		.layer = j->to,
 		.root_hash = hash,
 	};
+	autostrv named = {0};
 	int r = site_root_hash(s, j->to, hash, e);
 
-	for (size_t i = 0; i < drop->count; i++)
-		if (!strv_has(&j->dropped_plugins, drop->items[i]))
-			strv_add(&j->dropped_plugins, drop->items[i]);
+	layer_again_drop(&j->dropped_plugins, drop, &named);
 	if (r == 0)
 		r = read_record(s, j->to, &record, e);
 	job.record = record;
 	if (r == 0)
-		r = make_again(&job, j, report, p, e);
+		r = make_again(&job, j, &named, report, p, e);
 	if (r < 0 && j->step == STEP_STAGED)
 		return r == -EPERM ? r : err_wrap(e, r, "staged layer '%s'", j->to);
 	/* The bases are closed: they belong to what this replaces. */

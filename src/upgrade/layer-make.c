@@ -104,8 +104,15 @@ static int fill(const struct layer_job *j, const struct layer_bases *bases, stru
 	r = merge_into(j, bases, old, upper_fd, report, p, e);
 	close_auto(&upper_fd);
 	upper_fd = -1;
+	const struct carry_job carry = {
+		.site = j->site,
+		.plan = j->plugins,
+		.old = &old->plugins,
+		.base = bases->new,
+		.layer = &place,
+	};
 	if (r == 0 && j->plugins)
-		r = carry_into(j->plugins, &old->plugins, bases->new, &place, p, e);
+		r = carry_into(&carry, p, e);
 	return r < 0 ? r : place_close(&place, e);
 }
 

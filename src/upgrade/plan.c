@@ -108,7 +108,7 @@ static uint64_t mappings(const struct pool_room *room, uint64_t bytes)
 
 uint64_t plan_pool(const struct site *s, const struct pool_room *room, struct upgrade_plan *plan)
 {
-	uint64_t layer_bytes = layer_estimate(s);
+	uint64_t layer_bytes = layer_estimate(s) + carry_plan_bytes(&plan->plugins);
 
 	plan->pool_growth_bytes = plan->write_bytes + layer_bytes;
 	plan->pool_free_bytes = base_data_room(room);
@@ -225,8 +225,7 @@ static int estimate(struct upgrade_run *u, struct err *e)
 		return r;
 	/* Without reading anything: as if all of the image had to be written. */
 	plan->write_bytes = plan->base_is_there ? 0 : plan->image_bytes;
-	u->layer_bytes = plan_pool(&u->site, &u->room, plan) + carry_plan_bytes(&plan->plugins);
-	plan->pool_growth_bytes = plan->write_bytes + u->layer_bytes;
+	u->layer_bytes = plan_pool(&u->site, &u->room, plan);
 	plan->seconds = plan_seconds(plan, 0);
 	u->tight = !plan->base_is_there && !u->room.failed &&
 		plan->pool_growth_bytes + plan->image_bytes / 10 > plan->pool_free_bytes;

@@ -263,6 +263,46 @@ rm -r "$root/usr/share/types" "$root/etc/was-folder" "$root/etc/was-file" "$root
 echo /. >"$db/info/base.list"
 echo original >"$root/etc/original"
 
+# In its folders another plugin and a package have theirs, and an administrator has a volume on one.
+plugin house '"/usr/share/house/", "/var/log/house/", "/var/log/agent/"' ', "state": ["/var/lib/house/"]' <<'END'
+%post
+mkdir -p /usr/share/house /var/lib/house/own /var/log/house /var/log/agent
+%end
+END
+plugin guest '"/usr/share/house/guest/", "/var/log/house/guest/"' ', "state": ["/var/lib/house/guest/"]' <<'END'
+%post
+mkdir -p /usr/share/house/guest /var/lib/house/guest /var/log/house/guest
+%end
+END
+expect 0 node add -q house-1.0.plugin --allow-unsigned
+expect 0 node add -q guest-1.0.plugin --allow-unsigned
+mkdir "$root/var/log/house/apt"
+printf '/.\n/var/log/house/apt\n' >"$db/info/base.list"
+for path in usr/share/house var/lib/house var/lib/house/own var/log/house; do
+	echo own >"$root/$path/own-file"
+done
+for path in usr/share/house/guest var/lib/house/guest var/log/house/guest var/log/house/apt; do
+	echo other >"$root/$path/data"
+done
+volume=
+if [ "${TMPDIR:-}" = /mnt ]; then
+	mount -t tmpfs none "$root/var/log/agent"
+	volume=var/log/agent
+	echo other >"$root/$volume/data"
+fi
+expect 0 node remove -q house
+for path in usr/share/house/guest var/lib/house/guest var/log/house/guest var/log/house/apt $volume; do
+	same "$root/$path/data" other
+done
+[ -z "$(find "$root" -name own-file)" ] || fail "$(find "$root" -name own-file)"
+[ -z "$volume" ] || umount "$root/$volume"
+expect 0 node remove -q guest
+for path in usr/share/house/guest var/lib/house/guest var/log/house/guest; do
+	[ ! -e "$root/$path" ] || fail "/$path is still there"
+done
+rm -rf "$root/usr/share/house" "$root/var/lib/house" "$root/var/log/house" "$root/var/log/agent"
+echo /. >"$db/info/base.list"
+
 # --- What is refused: one line, and nothing has changed.
 # refuse TEXT PLUGIN [OPTION...]: the beginning of what is said.
 refuse() {
@@ -363,6 +403,40 @@ flock "$root/run/bedplate/lock" "$nodectl" plugin add -q --root="$root" --allow-
 	fail "a second operation at the same time"
 grep -q "another operation is in progress" "$work/err" || fail "$(cat "$work/err")"
 unchanged "locked"
+
+# Who watches for a change that was cut off never takes the lock from those at work: here of this machine, with
+# this root as its own.
+cat >watch.sh <<'END'
+set -eu
+mount -t proc none proc
+echo bedplate.layer=node-1.2+1 >run/cmdline
+mount --bind run/cmdline proc/cmdline
+watch() {
+	chroot . /usr/bin/nodectl plugin recover
+}
+exec 9>run/bedplate/lock
+flock 9
+watch
+mkdir -p usr/lib/bedplate/plugins/.undo
+touch usr/lib/bedplate/plugins/.undo/list.json
+watch &
+sleep 1
+kill -0 $!
+rm -r usr/lib/bedplate/plugins
+wait $!
+flock -u 9
+# Nobody is at work: it takes care of it itself.
+mkdir -p usr/lib/bedplate/plugins/.undo
+touch usr/lib/bedplate/plugins/.undo/list.json
+watch 2>run/said
+grep -q "cannot be taken back" run/said
+rm -r usr/lib/bedplate/plugins
+END
+add "$nodectl"
+rm -rf "$root/usr/lib/bedplate/plugins"
+(cd "$root" && timeout 60 unshare -m sh "$work/watch.sh") >"$work/out" 2>&1 || fail "watching: $(tail "$work/out")"
+rm -r "$root/run/cmdline" "$root/run/said" "$root/usr/bin/nodectl"
+listing >before
 
 # A layer that waits for its trial would not have it, and has the same /var.
 mkdir -p "$root/boot/grub"

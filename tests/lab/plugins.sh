@@ -265,6 +265,7 @@ plugin remove old
 plugin add --allow-unsigned "$LAB_WORK/old-1.0.plugin"
 plugin add --allow-unsigned "$LAB_WORK/tools-1.0.plugin"
 leave_root
+refused "there is no plugin 'tolos' that was added on this node" activate --drop-plugin=tolos
 ok activate --drop-plugin=tools
 root_of "$(jq -r .to /run/out 2>/dev/null || lvm lvs --noheadings -o lv_name bedplate | tr -d ' ' | grep '^lab-2+' | sort | tail -n 1)" lab-2
 plugins_are agent

@@ -199,6 +199,27 @@ static void a_service_that_fails_takes_all_back(void **state)
 	end(&s);
 }
 
+/* The lock of the accounts is not held while services start. */
+static void accounts_that_came_while_services_start_stay(void **state)
+{
+	struct scene s;
+	autostrv none = {0};
+	struct err e = {0};
+
+	if (geteuid() != 0)
+		skip();
+	(void)state;
+	begin(&s);
+	change_copy(&s, "echo plugin:x:9 >>etc/passwd; echo three >>etc/two");
+	run_sh(folder, "echo start >fail; echo \"echo admin:x:10 >>$PWD/root/etc/passwd\" >hook");
+	assert_int_equal(run_carry_out(&s.run, &none, &e), -EPROTO);
+	autofree char *got = sh(
+		s.root, "cat etc/passwd etc/two; [ ! -e usr/lib/bedplate/plugins ]");
+	assert_string_equal(got, "user\nadmin:x:10\ntwo\n");
+	run_sh(folder, "echo none >fail; rm hook; : >called");
+	end(&s);
+}
+
 /* 1: the process ended in step n; 0: it came to its end. */
 static int die_at(struct scene *s, unsigned n)
 {
@@ -359,6 +380,63 @@ static void what_others_did_since_stays(void **state)
 	end(&s);
 }
 
+/* Taking back texts that others have changed since, as often as it takes. */
+static void a_text_is_taken_back_once(void **state)
+{
+	static const char *const cuts[] = {
+		/* Cut off before the text was there: its attributes were not, or its name was. */
+		"n=$(basename usr/lib/bedplate/plugins/.undo/*-after -after)\n"
+		"(umask 077; echo user >usr/lib/bedplate/plugins/.undo/$n-merged)",
+		"echo half >etc/.bedplate-plugin.new",
+	};
+
+	if (geteuid() != 0)
+		skip();
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cuts); i++) {
+		autofree char *what = NULL;
+		struct scene s;
+		struct err e = {0};
+
+		begin(&s);
+		change_copy(&s, "echo plugin:x:9 >>etc/passwd; mkdir -p opt/z; echo z >opt/z/last");
+		die_with(&s, "opt/z/last");
+		run_sh(s.root, "echo admin:x:10 >>etc/passwd");
+		run_sh(s.root, cuts[i]);
+		assert_int_equal(hotadd_recover(&s.site, &what, &e), 1);
+		autofree char *got = sh(
+			s.root, "cat etc/passwd; stat -c %a etc/passwd; ls -A etc | head -n 1");
+		assert_string_equal(got, "user\nadmin:x:10\n644\n.pwd.lock\n");
+		end(&s);
+	}
+}
+
+/* Cut off behind it, and somebody gets an account before the next attempt. */
+static void accounts_between_two_attempts_stay(void **state)
+{
+	struct scene s;
+	struct err e = {0};
+	autofree char *what = NULL, *two = xasprintf("%s/root/etc/two", folder);
+
+	if (geteuid() != 0)
+		skip();
+	(void)state;
+	begin(&s);
+	change_copy(
+		&s, "echo plugin:x:9 >>etc/passwd; rm etc/two; mkdir -p opt/z; echo z >opt/z/last");
+	die_with(&s, "opt/z/last");
+	run_sh(s.root, "echo admin:x:10 >>etc/passwd");
+	last_file = two;
+	assert_int_equal(recover_until(&s, 0), 1);
+	last_file = NULL;
+	run_sh(s.root,
+		"! grep plugin etc/passwd || exit 1; cp etc/passwd new; echo later:x:11 >>new; mv new etc/passwd");
+	assert_int_equal(hotadd_recover(&s.site, &what, &e), 1);
+	autofree char *got = sh(s.root, "cat etc/passwd etc/two");
+	assert_string_equal(got, "user\nadmin:x:10\nlater:x:11\ntwo\n");
+	end(&s);
+}
+
 static void a_volume_that_is_not_mounted_is_waited_for(void **state)
 {
 	struct scene s;
@@ -391,6 +469,46 @@ static void a_volume_that_is_not_mounted_is_waited_for(void **state)
 	assert_int_equal(umount2(at, MNT_DETACH), 0);
 	assert_int_equal(umount2(var, MNT_DETACH), 0);
 	end(&s);
+}
+
+/* On a folder of the plugin, or in one: a file system of its own, or another folder of this one. */
+static void what_is_mounted_since_is_not_emptied(void **state)
+{
+	static const struct {
+		const char *at, *change;
+		bool first; /* it is seen before anything has changed */
+	} cases[] = {
+		{"opt/mnt", "mount -t tmpfs test opt/mnt", true},
+		{"opt/mnt", "mkdir srv; mount --bind srv opt/mnt", true},
+		{"opt/z/deep", "mkdir opt/z/deep; mount -t tmpfs test opt/z/deep", false},
+	};
+
+	if (geteuid() != 0)
+		skip();
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		autofree char *what = NULL,
+			      *file = xasprintf("%s/root/%s/data", folder, cases[i].at);
+		autofree char *at = xasprintf("%s/root/%s", folder, cases[i].at);
+		struct scene s;
+		struct err e = {0};
+
+		begin(&s);
+		change_copy(&s, "echo new >>etc/two; mkdir -p opt/mnt opt/z; echo z >opt/z/last");
+		die_with(&s, "opt/z/last");
+		run_sh(s.root, cases[i].change);
+		run_sh(at, "echo data >data");
+		/* -EBUSY is for who is at work. */
+		assert_int_equal(hotadd_recover(&s.site, &what, &e), -EXDEV);
+		assert_true(str_ends(e.msg, "something is mounted there"));
+		assert_true(file_exists(file));
+		if (cases[i].first)
+			run_sh(s.root, "grep new etc/two; [ -e opt/z/last ]");
+		assert_int_equal(umount2(at, MNT_DETACH), 0);
+		assert_int_equal(hotadd_recover(&s.site, &what, &e), 1);
+		run_sh(s.root, "! grep new etc/two || exit 1; [ ! -e opt ]");
+		end(&s);
+	}
 }
 
 static void damaged_notes_are_put_aside(void **state)
@@ -542,6 +660,13 @@ static void what_one_did_to_a_text_goes(void **state)
 			"adm:x:4:admin\nx:x:9:\n"},
 		{"etc/gshadow", "adm:*::old\n", "adm:*::old,gone\n", "adm:*::old,agent\n",
 			"adm:*::old,gone\n"},
+		/* Whom others took out of a group since stays out. */
+		{"etc/group", "sudo:x:27:agent\nadm:x:4:agent,b,new\n",
+			"sudo:x:27:alice\nadm:x:4:a,b\n",
+			"sudo:x:27:alice,agent\nadm:x:4:a,b,agent\n",
+			"sudo:x:27:\nadm:x:4:b,new\n"},
+		/* Whom the plugin took out, and others put in again, is in it once. */
+		{"etc/group", "adm:x:4:b,a\n", "adm:x:4:a,b\n", "adm:x:4:b\n", "adm:x:4:b,a\n"},
 		{"etc/shadow", "root:new:1::::::\nagent:!:1::::::\n", "root:old:1::::::\n",
 			"root:old:2::::::\nagent:!:1::::::\n", "root:new:1::::::\n"},
 		{"etc/passwd", "root:x:0:0::/:/bin/zsh\nagent:x:9:9::/:/bin/sh\n",
@@ -636,6 +761,10 @@ static void what_is_taken_out_leaves_the_rest(void **state)
 	assert_ok(added_plugins_read(s.root_fd, &plugins, &e), e);
 	assert_int_equal(plugins.count, 1);
 	assert_int_equal(plugins.items[0].file_fd, -1);
+	/* Files of a few bytes each: a block of each. */
+	const uint64_t bytes = added_plugin_bytes(&plugins.items[0]);
+	assert_in_range(bytes, plugins.items[0].record->files->count * 4096 + 1,
+		plugins.items[0].record->files->count * 4096 + 1000);
 	assert_ok(added_plugins_take_out(&plugins, &e), e);
 	autofree char *rules = sh(
 		s.root, "cat etc/nftables.conf; printf 'rules\\n' >etc/nftables.conf");
@@ -656,12 +785,16 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_kind_of_change_comes_over),
 		cmocka_unit_test(a_service_that_fails_takes_all_back),
+		cmocka_unit_test(accounts_that_came_while_services_start_stay),
 		cmocka_unit_test(at_every_step_it_is_all_or_nothing),
 		cmocka_unit_test(a_removal_is_all_or_nothing),
 		cmocka_unit_test(taking_back_can_be_repeated),
 		cmocka_unit_test(taking_back_is_cut_at_every_step),
 		cmocka_unit_test(what_others_did_since_stays),
+		cmocka_unit_test(a_text_is_taken_back_once),
+		cmocka_unit_test(accounts_between_two_attempts_stay),
 		cmocka_unit_test(a_volume_that_is_not_mounted_is_waited_for),
+		cmocka_unit_test(what_is_mounted_since_is_not_emptied),
 		cmocka_unit_test(damaged_notes_are_put_aside),
 		cmocka_unit_test(a_name_that_is_not_utf8_comes_back),
 		cmocka_unit_test(what_others_change_meanwhile_is_no_ones_loss),

@@ -12,6 +12,8 @@
 #include "site-scene.h"
 #include "upgrade/base-make.h"
 #include "upgrade/base-view.h"
+#include "upgrade/carry.h"
+#include "upgrade/layer-again.h"
 #include "upgrade/layer-fresh.h"
 #include "upgrade/packages-diff.h"
 #include "upgrade/precheck.h"
@@ -332,6 +334,26 @@ static void a_plugin_that_does_not_fit_is_in_the_way(void **state)
 	strv_fini(&c.spec.drop_plugins);
 	c.plan.plugins = (struct carry_plan){0};
 	check_end(&c);
+}
+
+/* What was left out when it was staged may be gone; a name that is given now is of a plugin. */
+static void names_to_drop_are_asked_for_once(void **state)
+{
+	const struct carry_plan plan = {0};
+	autostrv dropped = {0}, drop = {0}, named = {0}, problems = {0};
+
+	(void)state;
+	strv_add(&dropped, "before");
+	strv_add(&drop, "before");
+	strv_add(&drop, "tolos");
+	strv_add(&drop, "tolos");
+	layer_again_drop(&dropped, &drop, &named);
+	assert_int_equal(dropped.count, 2);
+	assert_string_equal(dropped.items[1], "tolos");
+	carry_plan_problems(&plan, &named, &problems);
+	assert_int_equal(problems.count, 1);
+	assert_string_equal(
+		problems.items[0], "there is no plugin 'tolos' that was added on this node");
 }
 
 static void all_problems_are_told_at_once(void **state)
@@ -721,6 +743,25 @@ static void a_layer_takes_what_the_old_one_has(void **state)
 	assert_int_equal(plan.pool_growth_bytes, 544 * MIB);
 	assert_int_equal(plan.pool_free_bytes, base_data_room(&room));
 	assert_int_equal(plan.metadata_growth_bytes, 544 * 64 + 1 * MIB);
+	/* And what is carried over to it. */
+	struct carry_item items[] = {{.action = CARRY_OVER, .bytes = 100 * MIB},
+		{.action = CARRY_DROPPED, .bytes = 1 * GIB}};
+	struct upgrade_plan with = {.plugins = {.items = items, .count = ARRAY_LEN(items)}};
+	assert_int_equal(plan_pool(&s, &room, &with), 644 * MIB);
+	assert_int_equal(with.pool_growth_bytes, 644 * MIB);
+	assert_int_equal(with.metadata_growth_bytes, 644 * 64 + 1 * MIB);
+}
+
+static void a_plugin_that_the_pool_has_no_room_for_is_not_begun(void **state)
+{
+	const struct carry_item it = {.action = CARRY_OVER, .bytes = 100 * MIB};
+	struct err e = {0};
+
+	(void)state;
+	assert_ok(carry_check_room(&it, 100 * MIB, &e), e);
+	assert_int_equal(carry_check_room(&it, 50 * MIB, &e), -ENOSPC);
+	assert_string_equal(
+		e.msg, "the thin pool has no room: up to 100.0 MiB needed, 50.0 MiB free");
 }
 
 static void a_base_begins_as_the_one_it_was_made_like(void **state)
@@ -787,6 +828,8 @@ int main(void)
 		cmocka_unit_test(the_image_says_what_it_can_replace),
 		cmocka_unit_test(rooms_are_judged_with_numbers),
 		cmocka_unit_test(a_plugin_that_does_not_fit_is_in_the_way),
+		cmocka_unit_test(a_plugin_that_the_pool_has_no_room_for_is_not_begun),
+		cmocka_unit_test(names_to_drop_are_asked_for_once),
 		cmocka_unit_test(all_problems_are_told_at_once),
 		cmocka_unit_test(reasons_are_a_part_of_the_error),
 		cmocka_unit_test(machines_are_those_that_run),
