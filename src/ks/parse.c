@@ -278,7 +278,7 @@ static void include(struct parser *ps, const char *target)
 	int r;
 
 	if (child.depth > DEPTH_MAX || ++ps->includes > INCLUDES_MAX) {
-		include_error(ps, "too many files include each other");
+		include_error(ps, "too many files are included, one in another or in all");
 		return;
 	}
 	child.name = ks_keep_name(ps->doc, path);

@@ -19,6 +19,7 @@ cat >"$work/changed.ks" <<EOF
 image --name=changed --version=2
 part / --fstype=ext4 --fsoptions=discard
 %post
+: "$work" is not cached when this runs again
 echo changed >/etc/changed
 %end
 EOF
