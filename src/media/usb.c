@@ -173,7 +173,7 @@ static bool is_whole(const struct stick *s, const char *menu, const char *folder
 static int is_cut_off(const struct fat *fat, const char *folder, struct err *e)
 {
 	static const char *const written[] = {"vmlinuz", "initrd.img", "menu.cfg", "squashfs.img",
-		"manifest.json", "manifest.json" SIGN_SUFFIX, MEDIA_KS};
+		"manifest.json", ("manifest.json" SIGN_SUFFIX), MEDIA_KS};
 	autofree char *path = xasprintf("images/%s", folder);
 	autostrv names = {0};
 	size_t known = 0;
