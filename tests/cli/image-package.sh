@@ -106,7 +106,7 @@ done
 
 # --- What is no image, or not this one ---
 manifest node 1.0
-printf x | dd of=build/node-1.0.squashfs.img bs=1 seek=300000 conv=notrunc status=none
+damage build/node-1.0.squashfs.img 300000
 expect 1 "$bedplate" image package build -o debs5 --allow-unsigned
 has "$work/err" "is not the image of its manifest: it is damaged"
 [ -z "$(ls -A debs5)" ] || fail "left something: $(ls -A debs5)"

@@ -136,17 +136,14 @@ xorriso -indev a.iso -find / -type f -exec report_lba -- 2>/dev/null |
 while read -r lba size name; do
 	[ "$name" != SHA256SUMS ] || continue
 	cp a.iso bad.iso
-	at=$((lba * 2048 + size / 2))
-	byte=$(dd if=a.iso bs=1 skip=$at count=1 status=none | od -An -tu1)
-	# shellcheck disable=SC2059
-	printf "\\$(printf %o $((byte ^ 1)))" | dd of=bad.iso bs=1 seek=$at conv=notrunc status=none
+	damage bad.iso $((lba * 2048 + size / 2))
 	expect 1 "$bedplate" media verify bad.iso
 	same "$work/out" "$name: damaged"
 	one_line "'bad.iso': '$name' is damaged"
 done <places
 esp=$(jq '.partitiontable.partitions[] | select(.type | startswith("C12A")) | .start' table)
 cp a.iso bad.iso
-printf 'X' | dd of=bad.iso bs=1 seek=$((esp * 512 + 100)) conv=notrunc status=none
+damage bad.iso $((esp * 512 + 100))
 expect 1 "$bedplate" media verify bad.iso
 same "$work/out" 'EFI system partition: damaged'
 head -c 500000 a.iso >bad.iso

@@ -288,7 +288,7 @@ expect 0 "$bedplate" netroot check --tree=moved
 mv moved t
 expect 0 "$bedplate" netroot default --tree=t OLD
 cp -r t good
-printf X | dd of=t/images/"$id2".img bs=1 seek=5000 conv=notrunc status=none
+damage t/images/"$id2".img 5000
 rm t/tftp/"$id2"/vmlinuz t/tftp/boot.ipxe
 expect 1 "$bedplate" netroot check --tree=t --json
 jq -r '.wrong[] | .file + " " + .problem' "$work/out" >wrong
@@ -299,10 +299,10 @@ tftp/boot.ipxe missing"
 expect 0 "$bedplate" netroot add --tree=t b.squashfs.img --label testnode-1.0
 lacks "$work/out" "was there already"
 expect 0 "$bedplate" netroot check --tree=t
-printf X | dd of=t/tftp/"$id2"/initrd.img bs=1 seek=50 conv=notrunc status=none
+damage t/tftp/"$id2"/initrd.img 50
 expect 0 "$bedplate" netroot add --tree=t b.squashfs.img --label testnode-1.0
 lacks "$work/out" "was there already"
-printf X | dd of=t/images/"$id2".img bs=1 seek=5000 conv=notrunc status=none
+damage t/images/"$id2".img 5000
 expect 0 "$bedplate" netroot add --tree=t b.squashfs.img --label testnode-1.0
 has "$work/out" "was there already"
 expect 0 "$bedplate" netroot add --tree=t b.squashfs.img --label testnode-1.0 --verify

@@ -317,7 +317,7 @@ listing >before
 head -c 3000 one-1.0.plugin >cut.plugin
 refuse "'cut.plugin': it has" cut.plugin
 cp one-1.0.plugin damaged.plugin
-printf X | dd of=damaged.plugin bs=1 seek=$(($(stat -c %s one-1.0.plugin) - 1530)) conv=notrunc 2>/dev/null
+damage damaged.plugin $(($(stat -c %s one-1.0.plugin) - 1530))
 refuse "'damaged.plugin': member 'recipe.ks' has a wrong checksum" damaged.plugin
 refuse "'nothing.plugin': No such file or directory" nothing.plugin
 refuse "plugin 'two': dpkg: " two-1.0.plugin

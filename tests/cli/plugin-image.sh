@@ -208,7 +208,7 @@ refuse() {
 head -c 3000 one-1.0.plugin >cut.plugin
 refuse "'cut.plugin': it has" cut.plugin
 cp one-1.0.plugin damaged.plugin
-printf X | dd of=damaged.plugin bs=1 seek=$(($(stat -c %s one-1.0.plugin) - 1530)) conv=notrunc 2>/dev/null
+damage damaged.plugin $(($(stat -c %s one-1.0.plugin) - 1530))
 refuse "'damaged.plugin': member 'recipe.ks' has a wrong checksum" damaged.plugin
 
 # What a package holds.
@@ -328,7 +328,7 @@ refuse "plugin 'broken': dpkg: installed broken package post-installation script
 
 # The image: damaged, not there, without a manifest.
 cp -r image bad-image
-printf X | dd of=bad-image/node-1.2.squashfs.img bs=1 seek=5000 conv=notrunc 2>/dev/null
+damage bad-image/node-1.2.squashfs.img 5000
 expect 1 "$bedplate" plugin apply bad-image one-1.0.plugin -o bad -q
 grep -q "damaged" "$work/err" || fail "$(cat "$work/err")"
 cp $image bad-image/

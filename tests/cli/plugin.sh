@@ -156,7 +156,7 @@ grep -q "'cut.plugin': it has .* bytes and should have .*: it was cut off" err |
 head -c 2000 demo-1.1.plugin >cut.plugin
 expect 1 "$bedplate" plugin info -q cut.plugin
 cp demo-1.1.plugin bad.plugin
-printf X | dd of=bad.plugin bs=1 seek=$((size - 2560)) conv=notrunc 2>/dev/null
+damage bad.plugin $((size - 2560))
 expect 1 "$bedplate" plugin info -q bad.plugin
 grep -q "'bad.plugin': member 'recipe.ks' has a wrong checksum" err || fail "$(cat err)"
 echo >>demo-1.1.plugin

@@ -38,7 +38,7 @@ umount /mnt
 verdict "This medium is good: 2 files are as they were when it was made."
 
 mount /dev/ubda /mnt
-printf x | dd of=/mnt/LiveOS/squashfs.img bs=1 seek=5000000 conv=notrunc status=none
+printf damaged | dd of=/mnt/LiveOS/squashfs.img bs=1 seek=5000000 conv=notrunc status=none
 umount /mnt
 verdict "This medium is damaged: LiveOS/squashfs.img is not what it was when it was made."
 mount /dev/ubda /mnt

@@ -41,7 +41,7 @@ kickstart wrong "$good" "autopart --nonsense"
 kickstart damaged "liveimg --url=$work/damaged/lab-1.squashfs.img"
 mkdir "$work/damaged"
 cp "$work/image/"* "$work/damaged"
-printf x | dd of="$work/damaged/lab-1.squashfs.img" bs=1 seek=100000 conv=notrunc status=none
+damage "$work/damaged/lab-1.squashfs.img" 100000
 kickstart small "$good" "%onerror" "echo called-before >$work/onerror-before" "%end"
 sed -i 's/ubda/ubdb/' "$work/small.ks"
 kickstart halt "$good"

@@ -49,7 +49,7 @@ head -c 1000000 "$work/two/lab-2.squashfs.img" >"$work/truncated/image.img"
 variant flipped .
 rm "$work/flipped/image.img"
 cp "$work/two/lab-2.squashfs.img" "$work/flipped/image.img"
-printf x | dd of="$work/flipped/image.img" bs=1 seek=500000 conv=notrunc status=none
+damage "$work/flipped/image.img" 500000
 
 for name in ours theirs; do
 	openssl req -x509 -newkey rsa:2048 -nodes -keyout "$work/$name.key" -out "$work/$name.pem" -days 30 \

@@ -41,9 +41,7 @@ lba=$(xorriso -indev "$work/good.iso" -find /LiveOS/squashfs.img -exec report_lb
 	sed -n 's/^File data lba: *[0-9]* , *\([0-9]*\) .*/\1/p')
 at=$((lba * 2048 + $(stat -c %s "$image") / 2))
 cp "$work/good.iso" "$work/bad.iso"
-byte=$(od -An -tu1 -j$at -N1 "$work/bad.iso")
-# shellcheck disable=SC2059 # a byte as an octal number
-printf "\\$(printf %o $((byte ^ 1)))" | dd of="$work/bad.iso" bs=1 seek=$at conv=notrunc status=none
+damage "$work/bad.iso" $at
 expect 1 "$bedplate" media verify "$work/bad.iso"
 same "$work/out" 'LiveOS/squashfs.img: damaged'
 boot "$work/bad.iso" --expect='Check this medium' --send='\e[B' --send='\n' \
