@@ -243,6 +243,15 @@ static int empty_folder(int fd, dev_t dev, struct err *e)
 	return r;
 }
 
+/* Also another folder of the same file system, which Linux tells since 5.8. */
+static bool is_mount(int fd)
+{
+	struct statx x;
+
+	return statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &x) == 0 &&
+		(x.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
 static int remove_at(int dir_fd, const char *name, dev_t dev, struct err *e)
 {
 	struct stat st;
@@ -256,7 +265,7 @@ static int remove_at(int dir_fd, const char *name, dev_t dev, struct err *e)
 	autofd int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_errno(e, "removing '%s'", name);
-	if (st.st_dev != dev)
+	if (st.st_dev != dev || is_mount(fd))
 		return err_set(e, EBUSY, "removing '%s': something is mounted there", name);
 	r = empty_folder(take_fd(&fd), dev, e);
 	if (r < 0)

@@ -168,10 +168,11 @@ static int add_below(struct finder *f, const char *path, struct err *e)
 			free(moved.path);
 			continue;
 		}
-		struct stat st;
-		if (S_ISDIR(en->mode) && fstatat(fd, en->path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-			is_covered(f, moved.path, &st)) {
+		const struct copy_place at = {.fd = fd, .name = en->path};
+		r = S_ISDIR(en->mode) ? copy_place_mounted(&at, e) : 0;
+		if (r > 0)
 			r = refuse_mount(moved.path, e);
+		if (r < 0) {
 			free(moved.path);
 			return r;
 		}

@@ -252,13 +252,13 @@ static void say_left(const struct strv *left)
 		log_warning("%s", left->items[i]);
 }
 
-/* Since the lock of the accounts was given up others may have changed what they like. */
+/* Since the lock of the accounts was given up others may have changed those. */
 static int undo_own(struct run *r, const struct undo_list *u, struct err *e)
 {
 	autostrv left = {0};
-	const struct undo_spec spec = {.late = r->accounts_fd <= 0, .left = &left};
+	const struct undo_spec spec = {.late_texts = r->accounts_fd <= 0, .left = &left};
 
-	if (spec.late)
+	if (spec.late_texts)
 		r->accounts_fd = lock_accounts(r->site->root_fd, e);
 	if (r->accounts_fd < 0)
 		return r->accounts_fd;

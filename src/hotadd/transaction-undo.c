@@ -104,7 +104,7 @@ static int find_left(const struct back *b, size_t i, struct err *e)
 	autofree char *before = NULL, *now = NULL;
 	struct copy_place at;
 
-	if (!item->made || is_own(b->u, item))
+	if (!item->made || is_own(b->u, item) || (!b->spec->late && !item->after))
 		return 0;
 	int r = copy_place_find(b->root_fd, item->path, &at, e);
 	if (r <= 0)
@@ -357,7 +357,7 @@ static int restore_all(const struct back *b, struct err *e)
 {
 	int r = for_all(b, check_volume, false, e);
 
-	if (r == 0 && b->spec->late) {
+	if (r == 0 && (b->spec->late || b->spec->late_texts)) {
 		r = for_all(b, find_left, false, e);
 		leave_database(b);
 	}

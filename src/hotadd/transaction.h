@@ -96,6 +96,8 @@ struct undo_spec {
 	 * to become stays as it is, and left, which may be NULL, gets a line about it.
 	 */
 	bool late;
+	/* The same, but only of texts in which others have lines of their own: all else is as it is at once. */
+	bool late_texts;
 	struct strv *left;
 	/* For tests: called before each change. */
 	void (*step)(void *ctx);

@@ -199,7 +199,7 @@ static void a_service_that_fails_takes_all_back(void **state)
 	end(&s);
 }
 
-/* The lock of the accounts is not held while services start. */
+/* The lock of the accounts is not held while services start, which may write to what else the plugin brings. */
 static void accounts_that_came_while_services_start_stay(void **state)
 {
 	struct scene s;
@@ -211,7 +211,9 @@ static void accounts_that_came_while_services_start_stay(void **state)
 	(void)state;
 	begin(&s);
 	change_copy(&s, "echo plugin:x:9 >>etc/passwd; echo three >>etc/two");
-	run_sh(folder, "echo start >fail; echo \"echo admin:x:10 >>$PWD/root/etc/passwd\" >hook");
+	run_sh(folder,
+		"echo start >fail; "
+		"echo \"cd $PWD/root/etc; echo admin:x:10 >>passwd; echo four >>two\" >hook");
 	assert_int_equal(run_carry_out(&s.run, &none, &e), -EPROTO);
 	autofree char *got = sh(
 		s.root, "cat etc/passwd etc/two; [ ! -e usr/lib/bedplate/plugins ]");
@@ -481,6 +483,7 @@ static void what_is_mounted_since_is_not_emptied(void **state)
 		{"opt/mnt", "mount -t tmpfs test opt/mnt", true},
 		{"opt/mnt", "mkdir srv; mount --bind srv opt/mnt", true},
 		{"opt/z/deep", "mkdir opt/z/deep; mount -t tmpfs test opt/z/deep", false},
+		{"opt/z/deep", "mkdir srv opt/z/deep; mount --bind srv opt/z/deep", false},
 	};
 
 	if (geteuid() != 0)
