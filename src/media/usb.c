@@ -184,9 +184,12 @@ static int is_cut_off(const struct fat *fat, const char *folder, struct err *e)
 	int r = fat_list(fat, path, &names, e);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < names.count; i++)
+	for (size_t i = 0; i < names.count; i++) {
 		for (size_t j = 0; j < ARRAY_LEN(written); j++)
 			known += str_eq(names.items[i], written[j]);
+		for (size_t j = 0; j < ARRAY_LEN(media_way_back); j++)
+			known += str_eq(names.items[i], media_way_back[j].file);
+	}
 	return known == names.count;
 }
 

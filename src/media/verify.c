@@ -228,8 +228,12 @@ static int check_esp(struct check *c, struct err *e)
 static int refuse(const char *path, mode_t mode, struct err *e)
 {
 	struct gpt_part data = {0};
+	autoptr(source) s = NULL;
 	bool may_be_disk = S_ISREG(mode) || S_ISBLK(mode);
+	int r = may_be_disk ? source_open_path(path, &s, e) : 0;
 
+	if (r < 0)
+		return r;
 	if (!may_be_disk || gpt_find(path, NULL, PARTITION_LABEL_STICK, &data, e) < 0 ||
 		data.size_bytes == 0)
 		return err_set(e, EBADMSG, "'%s' is neither an ISO nor a folder", path);

@@ -271,6 +271,9 @@ check_stick
 mmd -i "$data" ::/images/cut-2.0 ::/images/cut-2.0.2
 head -c 100M /dev/zero >part
 mcopy -i "$data" part ::/images/cut-2.0/squashfs.img
+for name in files spdx.json undo; do
+	mcopy -i "$data" good.ks "::/images/cut-2.0/$name"
+done
 expect 0 "$bedplate" media usb a.squashfs.img s.img --dry-run
 has "$work/out" "  remove 'images/cut-2.0': it is not complete"
 has "$work/out" "  keep 'images/testos-7'"
