@@ -44,24 +44,27 @@ void stage_cache_close(struct stage_cache *c)
 	free(c);
 }
 
-static int lock(struct stage_cache *c, struct err *e)
+int stage_cache_lock(const char *dir, int *lock_fd, struct err *e)
 {
-	autofree char *path = xasprintf("%s/lock", c->dir);
+	autofree char *path = xasprintf("%s/lock", dir);
+	int r = file_make_folder(dir, 0755, e);
 
-	c->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-	if (c->lock_fd < 0)
+	if (r < 0)
+		return err_wrap(e, r, "cache");
+	autofd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	if (fd < 0)
 		return err_errno(e, "'%s'", path);
-	if (flock(c->lock_fd, LOCK_EX | LOCK_NB) == 0)
-		return 0;
-
-	log_warning("another build uses the cache '%s', waiting for it", c->dir);
-	while (flock(c->lock_fd, LOCK_EX) < 0) {
-		if (errno != EINTR)
-			return err_errno(e, "locking '%s'", path);
-		int r = interrupt_check(e);
-		if (r < 0)
-			return r;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		log_warning("another build uses the cache '%s', waiting for it", dir);
+		while (flock(fd, LOCK_EX) < 0) {
+			if (errno != EINTR)
+				return err_errno(e, "locking '%s'", path);
+			r = interrupt_check(e);
+			if (r < 0)
+				return r;
+		}
 	}
+	*lock_fd = take_fd(&fd);
 	return 0;
 }
 
@@ -124,11 +127,12 @@ int stage_cache_open(const char *dir, const char *recipe, struct stage_cache **o
 	autofree char *path = NULL;
 	autofree char *stages = NULL;
 	autofree char *recipes = NULL;
-	int r = file_make_folder(dir, 0755, e);
+	int r;
 
 	c->lock_fd = -1;
+	r = stage_cache_lock(dir, &c->lock_fd, e);
 	if (r < 0)
-		return err_wrap(e, r, "cache");
+		return r;
 	c->dir = realpath(dir, NULL);
 	if (!c->dir)
 		return err_errno(e, "cache '%s'", dir);
@@ -136,9 +140,7 @@ int stage_cache_open(const char *dir, const char *recipe, struct stage_cache **o
 	if (!path)
 		path = xstrdup(recipe);
 	c->recipe_id = make_recipe_id(path);
-	r = lock(c, e);
-	if (r == 0)
-		r = stage_cache_folder(c, "stages", &stages, e);
+	r = stage_cache_folder(c, "stages", &stages, e);
 	if (r == 0)
 		r = stage_cache_folder(c, "recipes", &recipes, e);
 	if (r == 0)

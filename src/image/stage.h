@@ -51,6 +51,12 @@ int stage_cache_open(const char *dir, const char *recipe, struct stage_cache **o
 void stage_cache_close(struct stage_cache *c);
 DEFINE_AUTOPTR(stage_cache, stage_cache_close)
 
+/*
+ * The lock alone, for who works with the downloads of a cache: waited for, and held until the caller closes
+ * *lock_fd.  A missing folder is made.
+ */
+int stage_cache_lock(const char *dir, int *lock_fd, struct err *e) MUST_CHECK;
+
 /* Folder for one purpose inside the cache, "packages" say, made when missing.  Caller frees. */
 int stage_cache_folder(struct stage_cache *c, const char *name, char **out, struct err *e)
 	MUST_CHECK;

@@ -11,6 +11,7 @@
 #include "base/xalloc.h"
 #include "image/image.h"
 #include "image/package-db.h"
+#include "image/stage.h"
 #include "ks/ks.h"
 #include "pkg/apt-download.h"
 #include "pkg/pkg.h"
@@ -191,12 +192,15 @@ static int resolve(const struct plugin_resolve_spec *spec, struct pkg_request *r
 int plugin_resolve(const struct plugin_resolve_spec *spec, struct plugin_needs *out, struct err *e)
 {
 	autoptr(pkg_request) req = NULL;
+	autofd int lock_fd = -1;
 	int r = make_request(spec, &req, e);
 
 	if (r < 0)
 		return r;
 	assert(req);
-	r = resolve(spec, req, out, e);
+	r = stage_cache_lock(spec->cache, &lock_fd, e);
+	if (r == 0)
+		r = resolve(spec, req, out, e);
 	if (r == 0)
 		r = check_needs(out, e);
 	if (r == 0 && spec->download)

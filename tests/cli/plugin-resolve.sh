@@ -85,6 +85,14 @@ same err "bedplate: the packages do not fit the image: package enemy-1.all confl
 resolve 1 newer
 grep -q 'package newer-1.all requires libbase >= 2' err || fail "$(cat err)"
 
+# Who has the cache is waited for: apt would end at its own lock.
+flock "$work/cache/lock" sleep 2 &
+until ! flock -n "$work/cache/lock" true; do
+	sleep 0.1
+done
+resolve 0 tool
+grep -qx "bedplate: warning: another build uses the cache '$work/cache', waiting for it" err || fail "did not wait: $(cat err)"
+
 # What is fetched becomes a plugin.
 expect 0 "$bedplate" plugin new demo
 resolve 0 --download=demo tool
