@@ -47,7 +47,7 @@ int file_read(const char *path, size_t max_bytes, char **out, size_t *len, struc
 	return r < 0 ? err_wrap(e, r, "'%s'", path) : 0;
 }
 
-static char *parent_of(const char *path)
+char *file_parent(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
@@ -58,7 +58,7 @@ static char *parent_of(const char *path)
 
 static int sync_folder(const char *path, struct err *e)
 {
-	autofree char *folder = parent_of(path);
+	autofree char *folder = file_parent(path);
 	autofd int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0 || fsync(fd) < 0)
@@ -171,7 +171,7 @@ int file_make_folder_in_root(int root_fd, const char *path, struct err *e)
 int file_write_in_root(
 	int root_fd, const char *path, const char *text, unsigned mode, struct err *e)
 {
-	autofree char *folder = parent_of(path);
+	autofree char *folder = file_parent(path);
 	int r = file_make_folder_in_root(root_fd, folder, e);
 
 	if (r < 0)

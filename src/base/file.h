@@ -36,6 +36,9 @@ int file_write_in_root(
 	int root_fd, const char *path, const char *text, unsigned mode, struct err *e) MUST_CHECK;
 int file_make_folder_in_root(int root_fd, const char *path, struct err *e) MUST_CHECK;
 
+/* The folder that path is in, "." without a slash; by its text only.  The caller frees it. */
+char *file_parent(const char *path) MUST_CHECK;
+
 /* mkdir -p. */
 int file_make_folder(const char *path, unsigned mode, struct err *e) MUST_CHECK;
 
@@ -45,7 +48,7 @@ int file_make_folder(const char *path, unsigned mode, struct err *e) MUST_CHECK;
  */
 int file_make_temporary(const char *parent, const char *name, char **out, struct err *e) MUST_CHECK;
 
-/* rm -rf on one file system: a mount point below is an error.  A missing path is fine. */
+/* rm -rf without what is mounted: a mount point at it or below is an error.  A missing path is fine. */
 int file_remove_tree(const char *path, struct err *e) MUST_CHECK;
 
 /* Names in a folder, sorted, without "." and "..".  -ENOENT when there is none. */

@@ -88,10 +88,7 @@ static int check_folder(struct pxe *x, const char *folder, struct err *e)
 
 	while (len > 1 && path[len - 1] == '/')
 		path[--len] = '\0';
-	char *slash = strrchr(path, '/');
-	x->parent = !slash      ? xstrdup(".")
-		: slash == path ? xstrdup("/")
-				: xstrndup(path, (size_t)(slash - path));
+	x->parent = file_parent(path);
 	int r = file_list(folder, &names, e);
 	if (r == -ENOENT) {
 		*e = (struct err){0};

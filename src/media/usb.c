@@ -115,14 +115,11 @@ static int check_device(struct stick *s, const struct stat *st, struct err *e)
 /* What can be known before minutes are spent, and by a dry run. */
 static int check_new_file(const char *path, struct err *e)
 {
-	autofree char *folder = xstrdup(path);
-	char *slash = strrchr(folder, '/');
+	autofree char *folder = file_parent(path);
 
 	if (!*path)
 		return err_set(e, EINVAL, "the name of the disk or file to write is empty");
-	if (slash)
-		slash[slash == folder ? 1 : 0] = '\0';
-	return access(slash ? folder : ".", W_OK | X_OK) < 0 ? err_errno(e, "'%s'", path) : 0;
+	return access(folder, W_OK | X_OK) < 0 ? err_errno(e, "'%s'", path) : 0;
 }
 
 static int check_target(struct stick *s, struct err *e)

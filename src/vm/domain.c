@@ -143,14 +143,11 @@ static void put_devices(struct strbuf *b, const char *disk, bool is_block, bool 
 /* Absolute, but not the target of a link: the name says the format, and the variables lie beside it. */
 static char *absolute(const char *path)
 {
-	autofree char *folder = xstrdup(path);
-	char *slash = strrchr(folder, '/');
+	const char *slash = strrchr(path, '/');
+	autofree char *folder = file_parent(path);
+	autofree char *real = realpath(folder, NULL);
 
-	if (slash)
-		slash[slash == folder ? 1 : 0] = '\0';
-	autofree char *real = realpath(slash ? folder : ".", NULL);
-	return real ? xasprintf("%s/%s", str_eq(real, "/") ? "" : real,
-			      path + (slash ? slash - folder + 1 : 0))
+	return real ? xasprintf("%s/%s", str_eq(real, "/") ? "" : real, slash ? slash + 1 : path)
 		    : NULL;
 }
 

@@ -122,17 +122,14 @@ static int check_kickstart(const char *path, struct err *e)
 /* Before minutes are spent on the medium.  An empty file is as good as none. */
 static int check_new_disk(const struct vm_install_spec *spec, bool is_there, struct err *e)
 {
-	autofree char *folder = xstrdup(spec->disk);
-	char *slash = strrchr(folder, '/');
+	autofree char *folder = file_parent(spec->disk);
 
 	if (spec->size_bytes < DISK_MIN)
 		return err_set(e, EINVAL, "a disk of %" PRIu64 " bytes is too small for a node",
 			spec->size_bytes);
 	if (is_there)
 		return disk_check(spec->disk, e);
-	if (slash)
-		slash[slash == folder ? 1 : 0] = '\0';
-	return access(slash ? folder : ".", W_OK | X_OK) < 0 ? err_errno(e, "%s", spec->disk) : 0;
+	return access(folder, W_OK | X_OK) < 0 ? err_errno(e, "%s", spec->disk) : 0;
 }
 
 /* Whether it is the file path, by whatever name; path may be NULL. */
