@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Compare every file of the medium we were booted from with its SHA256SUMS, give a verdict, reboot.
+# Compare every file of the medium we were booted from with its SHA256SUMS, and the edges of an ISO
+# (src/media/edges.h) with their digest, give a verdict, reboot.
 # shellcheck source=/dev/null
 . /lib/dracut-lib.sh
 # shellcheck source=lib.sh
@@ -10,6 +11,8 @@ wait_seconds=60
 progress_seconds=5
 run=/run/bedplate
 medium=$run/medium
+field_at=33651 # in an ISO: what says where its edges are
+field_bytes=512
 
 say() {
 	echo "$*" >$run/message
@@ -61,6 +64,57 @@ mount_medium() {
 		finish "This medium is damaged: $(tail -n 1 $run/output)"
 }
 
+is_iso() {
+	while read -r _ where type _; do
+		[ "$where" != $medium ] || [ "$type" != iso9660 ] || return 0
+	done </proc/mounts
+	return 1
+}
+
+# The disk that a partition is on, or the device itself: a stick that has become an ISO has its label
+# on a partition as well.
+whole_disk() {
+	disk=$(readlink -f "$1")
+	sys=$(readlink -f "/sys/class/block/${disk##*/}")
+	[ ! -e "$sys/partition" ] || {
+		sys=${sys%/*}
+		disk=/dev/${sys##*/}
+	}
+	echo "$disk"
+}
+
+# bytes AT COUNT: of the disk
+bytes() {
+	dd if="$disk" bs=64k iflag=skip_bytes,count_bytes skip="$1" count="$2" 2>/dev/null
+}
+
+edges_sum() {
+	{
+		bytes 0 $field_at
+		printf "%${field_bytes}s" ''
+		bytes $((field_at + field_bytes)) $(($1 - field_at - field_bytes))
+		bytes $(($2 - $3)) "$3"
+	} | sha256sum
+}
+
+edges_are_damaged() {
+	finish "This medium is damaged: its boot sectors are not what they were when it was made."
+}
+
+check_edges() {
+	disk=$(whole_disk "$device")
+	bytes $field_at $field_bytes >$run/field
+	read -r magic size head tail sum <$run/field
+	[ "$magic" = bedplate-edges ] ||
+		finish "This medium is damaged: its boot sectors have no checksum."
+	case $size:$head:$tail in
+	*[!0-9:]* | :* | *::* | *:) edges_are_damaged ;;
+	esac
+	edges_sum "$head" "$size" "$tail" >$run/sum
+	read -r got _ <$run/sum
+	[ "$got" = "$sum" ] || edges_are_damaged
+}
+
 # watch PID NAME SIZE: tell how far it has read, until it ends.
 watch() {
 	ticks=0
@@ -90,6 +144,7 @@ check_file() {
 mkdir -p $run
 say "Checking this medium against its SHA256SUMS."
 mount_medium
+! is_iso || check_edges
 count=0
 while read -r sum name; do
 	case ${#sum}:$name in

@@ -28,7 +28,7 @@ static bool matches(struct fdisk_partition *pa, const char *type, const char *la
 		return false;
 	if (type && (!guid || strcasecmp(guid, type) != 0))
 		return false;
-	return !label || (name && str_eq(name, label));
+	return name && str_eq(name, label);
 }
 
 int gpt_find(

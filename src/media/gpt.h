@@ -11,7 +11,7 @@ struct gpt_part {
 };
 
 /*
- * The first partition of a GPT at path, a device or file, with this type or (NULL: any) this label.
+ * The first partition of a GPT at path, a device or file, with this type (NULL: any) and label.
  * Fine when there is none, or no GPT.
  */
 int gpt_find(const char *path, const char *type, const char *label, struct gpt_part *out,

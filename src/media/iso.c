@@ -7,7 +7,7 @@
  * boot_hybrid.img in the first sector finds eltorito.img on a stick.
  *
  * xorriso writes its place and checksum into eltorito.img (-boot-info-table, --grub2-boot-info), so
- * the file's line in SHA256SUMS is put right afterwards, in place.
+ * the file's line in SHA256SUMS is put right afterwards, in place.  Then the edges get their digest.
  *
  * There is no Joliet tree: its volume label ends after 16 characters, and then neither GRUB nor the
  * kernel would find the medium by a longer one.
@@ -22,6 +22,7 @@
 #include "base/cmd.h"
 #include "base/file.h"
 #include "base/xalloc.h"
+#include "media/edges.h"
 #include "media/fat.h"
 #include "media/media-tree.h"
 #include "media/menu.h"
@@ -37,6 +38,7 @@
 #define ESP_TYPE    "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
 #define DATA_TYPE   "EBD0A0A2-B9E5-4433-87C0-68B6B72699C7"
 #define LIVE_FOLDER "LiveOS"
+#define PLACE       "File data lba:"
 
 struct iso {
 	struct media *m;
@@ -263,58 +265,33 @@ static int write_iso(struct iso *iso, struct err *e)
 	return r < 0 ? err_wrap(e, r, "'%s'", iso->output) : 0;
 }
 
-/* "File data lba:  0 ,  1234 ,  56 ,  113000 , '/SHA256SUMS'": the number of a file's first sector. */
-static int find_sector(const char *report, const char *path, uint64_t *out, struct err *e)
-{
-	autofree char *copy = xstrdup(report);
-	char *rest = copy;
+/* Where xorriso has put the files, in sectors. */
+struct layout {
+	uint64_t eltorito, sums;
+	uint64_t first, end; /* of all files */
+};
 
-	for (char *line; (line = str_next_word(&rest, "\n"));) {
-		if (!str_starts(line, "File data lba:") || !strstr(line, path))
-			continue;
-		const char *comma = strchr(line, ',');
-		*out = comma ? strtoumax(comma + 1, NULL, 10) : 0;
-		if (*out > 0)
-			return 0;
+/* "File data lba:  0 ,  1234 ,  56 ,  113000 , '/SHA256SUMS'": first sector, sectors and bytes. */
+static void add_place(const char *line, struct layout *out)
+{
+	uintmax_t number[4] = {0};
+	const char *at = line + strlen(PLACE);
+
+	for (size_t i = 0; i < ARRAY_LEN(number); i++) {
+		char *end;
+
+		number[i] = strtoumax(at, &end, 10);
+		at = end + strspn(end, " ,");
 	}
-	return err_set(e, EPROTO, "xorriso does not say where '%s' is", path);
+	if (str_eq(at, "'/" ELTORITO_IMG "'"))
+		out->eltorito = number[1];
+	if (str_eq(at, "'/" MEDIA_SUMS "'"))
+		out->sums = number[1];
+	out->first = MIN(out->first, number[1]);
+	out->end = MAX(out->end, number[1] + number[2]);
 }
 
-/* eltorito.img as it has become, into the list of checksums that is on the medium already. */
-static int correct_sums(struct iso *iso, const char *report, struct err *e)
-{
-	struct media_file *eltorito = NULL;
-	uint64_t image_at, sums_at;
-	autofree char *before = media_sums(iso->m), *there = NULL, *data = NULL;
-	size_t len = strlen(before);
-	int r = find_sector(report, "'/" ELTORITO_IMG "'", &image_at, e);
-
-	if (r == 0)
-		r = find_sector(report, "'/" MEDIA_SUMS "'", &sums_at, e);
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < iso->m->count; i++)
-		if (str_eq(iso->m->files[i].path, ELTORITO_IMG))
-			eltorito = &iso->m->files[i];
-	autofd int fd = open(iso->tmp, O_RDWR | O_CLOEXEC);
-	if (fd < 0)
-		return err_errno(e, "'%s'", iso->tmp);
-	there = xcalloc(1, len + 1);
-	data = xcalloc(1, (size_t)eltorito->size_bytes);
-	if (pread(fd, there, len, (off_t)(sums_at * SECTOR)) != (ssize_t)len ||
-		memcmp(there, before, len) != 0 ||
-		pread(fd, data, (size_t)eltorito->size_bytes, (off_t)(image_at * SECTOR)) !=
-			(ssize_t)eltorito->size_bytes)
-		return err_set(e, EPROTO, "'%s' is not laid out as xorriso says", iso->tmp);
-	sha256_buffer(data, (size_t)eltorito->size_bytes, eltorito->sha256);
-	autofree char *after = media_sums(iso->m);
-	r = io_pwrite(fd, after, len, sums_at * SECTOR, e);
-	if (r == 0 && fsync(fd) < 0)
-		r = err_errno(e, "'%s'", iso->tmp);
-	return r;
-}
-
-static int complete(struct iso *iso, struct err *e)
+static int read_layout(const struct iso *iso, struct layout *out, struct err *e)
 {
 	autofree char *report = NULL;
 	autocmd c = {0};
@@ -323,8 +300,52 @@ static int complete(struct iso *iso, struct err *e)
 	cmd_addf(&c, "stdio:%s", iso->tmp);
 	cmd_add(&c, "-find", "/", "-type", "f", "-exec", "report_lba", "--", NULL);
 	int r = cmd_output(&c, &report, e);
+	if (r < 0)
+		return r;
+	*out = (struct layout){.first = UINT64_MAX};
+	char *rest = report;
+	for (char *line; (line = str_next_word(&rest, "\n"));)
+		if (str_starts(line, PLACE))
+			add_place(line, out);
+	if (out->eltorito == 0 || out->sums == 0)
+		return err_set(e, EPROTO, "xorriso does not say where its files are");
+	return 0;
+}
+
+/* eltorito.img as it has become, into the list of checksums that is on the medium already. */
+static int correct_sums(struct iso *iso, const struct layout *at, struct err *e)
+{
+	struct media_file *eltorito = NULL;
+	autofree char *before = media_sums(iso->m), *there = NULL, *data = NULL;
+	size_t len = strlen(before);
+
+	for (size_t i = 0; i < iso->m->count; i++)
+		if (str_eq(iso->m->files[i].path, ELTORITO_IMG))
+			eltorito = &iso->m->files[i];
+	autofd int fd = open(iso->tmp, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return err_errno(e, "'%s'", iso->tmp);
+	there = xcalloc(1, len + 1);
+	data = xcalloc(1, (size_t)eltorito->size_bytes);
+	if (pread(fd, there, len, (off_t)(at->sums * SECTOR)) != (ssize_t)len ||
+		memcmp(there, before, len) != 0 ||
+		pread(fd, data, (size_t)eltorito->size_bytes, (off_t)(at->eltorito * SECTOR)) !=
+			(ssize_t)eltorito->size_bytes)
+		return err_set(e, EPROTO, "'%s' is not laid out as xorriso says", iso->tmp);
+	sha256_buffer(data, (size_t)eltorito->size_bytes, eltorito->sha256);
+	autofree char *after = media_sums(iso->m);
+	return io_pwrite(fd, after, len, at->sums * SECTOR, e);
+}
+
+static int complete(struct iso *iso, struct err *e)
+{
+	struct layout at;
+	int r = read_layout(iso, &at, e);
+
 	if (r == 0)
-		r = correct_sums(iso, report, e);
+		r = correct_sums(iso, &at, e);
+	if (r == 0)
+		r = edges_seal(iso->tmp, at.first * SECTOR, at.end * SECTOR, e);
 	if (r < 0)
 		return r;
 	if (rename(iso->tmp, iso->output) < 0)

@@ -55,7 +55,7 @@ struct media_verify_spec {
 };
 
 /*
- * Check every file, and the EFI system partition of an ISO, against the checksums on it.  -EBADMSG:
+ * Check every file, and what an ISO has besides files, against the checksums on it.  -EBADMSG:
  * something is wrong.
  */
 int media_verify(const struct media_verify_spec *spec, struct progress *p, struct err *e)

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/tree.h"
 #include "base/xalloc.h"
+#include "media/edges.h"
 #include "media/gpt.h"
 #include "media/media-tree.h"
 #include "media/sums.h"
@@ -27,7 +28,6 @@ struct check {
 	struct sums got;      /* what is there */
 	struct sums want;     /* what SHA256SUMS says */
 	struct strbuf listed; /* its text */
-	uint64_t esp_bytes;   /* size of EFI_IMG */
 	size_t wrong;
 	char *first; /* the first thing that is wrong */
 };
@@ -108,8 +108,6 @@ static int read_entries(struct check *c, struct archive *a, struct err *e)
 		}
 		if (c->got.count == FILES_MAX)
 			return err_set(e, EFBIG, "it has more than %d files", FILES_MAX);
-		if (str_eq(path, EFI_IMG))
-			c->esp_bytes = (uint64_t)archive_entry_size(en);
 		r = read_entry(c, a, path, e);
 		if (r < 0)
 			return err_wrap(e, r, "'%s'", path);
@@ -197,30 +195,16 @@ static void compare(struct check *c)
 			found(c, c->want.items[i].path, "missing");
 }
 
-/* The partition that firmware starts from is a copy of the file EFI_IMG. */
-static int check_esp(struct check *c, struct err *e)
+static int check_edges(struct check *c, struct err *e)
 {
-	const struct sum *want = sums_find(&c->want, EFI_IMG);
-	autoptr(source) whole = NULL;
-	autoptr(source) part = NULL; /* reads through whole */
-	uint8_t sum[SHA256_BYTES];
-	struct gpt_part esp = {0};
-	int r = want ? gpt_find(c->spec->path, PARTITION_TYPE_EFI, NULL, &esp, e) : 0;
+	autoptr(source) iso = NULL;
+	const char *problem = NULL;
+	int r = source_open_path(c->spec->path, &iso, e);
 
 	if (r == 0)
-		r = source_open_path(c->spec->path, &whole, e);
-	if (r < 0 || !want)
-		return r;
-	if (esp.size_bytes < c->esp_bytes || c->esp_bytes == 0 ||
-		esp.start_bytes > whole->size_bytes ||
-		c->esp_bytes > whole->size_bytes - esp.start_bytes) {
-		found(c, "EFI system partition", "missing");
-		return 0;
-	}
-	part = source_slice(whole, esp.start_bytes, c->esp_bytes);
-	r = sha256_source(part, sum, e);
-	if (r == 0 && memcmp(sum, want->sha256, SHA256_BYTES) != 0)
-		found(c, "EFI system partition", "damaged");
+		r = edges_check(iso, &problem, e);
+	if (r == 0 && problem)
+		found(c, "boot sectors", problem);
 	return r;
 }
 
@@ -262,7 +246,7 @@ static int check_all(struct check *c, struct err *e)
 	if (r < 0)
 		return err_wrap(e, r, "'%s': " MEDIA_SUMS, path);
 	compare(c);
-	r = S_ISDIR(st.st_mode) ? 0 : check_esp(c, e);
+	r = S_ISDIR(st.st_mode) ? 0 : check_edges(c, e);
 	return r < 0 ? err_wrap(e, r, "'%s'", path) : 0;
 }
 

@@ -141,11 +141,20 @@ while read -r lba size name; do
 	same "$work/out" "$name: damaged"
 	one_line "'bad.iso': '$name' is damaged"
 done <places
+# Boot code, partition table, volume descriptor, the field that holds the digest, EFI system partition.
 esp=$(jq '.partitiontable.partitions[] | select(.type | startswith("C12A")) | .start' table)
+for at in 100 600 $((16 * 2048 + 41)) $((16 * 2048 + 883 + 20)) $((esp * 512 + 100)) \
+	$(($(stat -c %s a.iso) - 500)); do
+	cp a.iso bad.iso
+	damage bad.iso "$at"
+	expect 1 "$bedplate" media verify bad.iso
+	same "$work/out" 'boot sectors: damaged'
+	one_line "'bad.iso': 'boot sectors' is damaged"
+done
 cp a.iso bad.iso
-damage bad.iso $((esp * 512 + 100))
+printf '%512s' '' | dd of=bad.iso bs=1 seek=$((16 * 2048 + 883)) conv=notrunc status=none
 expect 1 "$bedplate" media verify bad.iso
-same "$work/out" 'EFI system partition: damaged'
+same "$work/out" 'boot sectors: missing'
 head -c 500000 a.iso >bad.iso
 expect 1 "$bedplate" media verify bad.iso
 one_line "'bad.iso'"
