@@ -63,6 +63,8 @@ static int check(const struct options *o, struct vm_install_spec *spec, struct e
 	r = vm_option_network(o->network, &spec->machine.network, e);
 	if (r == 0)
 		r = vm_option_timeout(o->timeout_seconds, e);
+	if (r == 0)
+		r = vm_option_serial(o->serial, e);
 	return r != 0 ? r : vm_option_accel(o->kvm, &spec->machine.accel, e);
 }
 

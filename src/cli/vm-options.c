@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/cli.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "vm/disk.h"
@@ -63,6 +65,16 @@ enum vm_firmware vm_option_firmware(bool uefi, bool secure_boot)
 	return uefi ? VM_FIRMWARE_UEFI : VM_FIRMWARE_BIOS;
 }
 
+int vm_option_serial(const char *path, struct err *e)
+{
+	if (!path || str_eq(path, "-"))
+		return 0;
+	autofree char *folder = file_parent(path);
+	bool ok = file_exists(path) ? access(path, W_OK) == 0 : access(folder, W_OK | X_OK) == 0;
+
+	return ok ? 0 : err_errno(e, "%s", path);
+}
+
 int vm_open_copy(const char *serial, char **path, struct err *e)
 {
 	autofree char *name = NULL;
@@ -102,6 +114,8 @@ int vm_session_check(const struct vm_session *o, struct err *e)
 {
 	int r = vm_option_timeout(o->timeout_seconds, e);
 
+	if (r == 0)
+		r = vm_option_serial(o->serial, e);
 	if (r != 0)
 		return r;
 	for (size_t i = 0; i < o->steps.count; i++) {

@@ -14,6 +14,8 @@ int vm_option_accel(const char *when, enum vm_accel *out, struct err *e) MUST_CH
 int vm_option_network(const char *kind, bool *out, struct err *e) MUST_CHECK;
 /* That each of them can be read and written. */
 int vm_option_disks(const struct strv *disks, struct err *e) MUST_CHECK;
+/* That the console can be copied there: NULL, "-", or a file that is not touched yet. */
+int vm_option_serial(const char *path, struct err *e) MUST_CHECK;
 int vm_option_timeout(uint64_t seconds, struct err *e) MUST_CHECK;
 
 enum vm_firmware vm_option_firmware(bool uefi, bool secure_boot);
@@ -38,7 +40,7 @@ struct vm_session {
 	uint64_t timeout_seconds; /* 0: not given */
 };
 
-/* 0 or CLI_WRONG_USE: what is typed late is checked before the machine starts. */
+/* 0, an error or CLI_WRONG_USE: what is opened and typed late is checked before the machine starts. */
 int vm_session_check(const struct vm_session *s, struct err *e) MUST_CHECK;
 int vm_session_run(struct machine *m, int console_fd, const struct vm_session *s,
 	struct progress *p, struct err *e) MUST_CHECK;

@@ -36,6 +36,24 @@ bool media_is_iso(const char *path)
 	return source_open_path(path, &s, NULL) == 0 && iso9660_is(s);
 }
 
+static bool has_file(struct source *iso, const char *path)
+{
+	autoptr(source) s = NULL;
+
+	return iso9660_open(iso, path, &s, NULL) == 0;
+}
+
+bool media_is_ours(const char *path, bool *has_kickstart)
+{
+	autoptr(source) s = NULL;
+
+	*has_kickstart = false;
+	if (source_open_path(path, &s, NULL) < 0 || !has_file(s, LIVE "manifest.json"))
+		return false;
+	*has_kickstart = has_file(s, MEDIA_KS);
+	return true;
+}
+
 static int read_text(
 	struct source *iso, const char *path, size_t max, char **out, size_t *len, struct err *e)
 {

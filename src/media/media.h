@@ -32,6 +32,9 @@ int media_write_iso(const struct media_spec *spec, const char *output, struct pr
 /* Whether the file is an ISO, ours or another. */
 bool media_is_iso(const char *path);
 
+/* Whether it is one of ours, which has a liveimg with its manifest, and whether a kickstart is on it. */
+bool media_is_ours(const char *path, bool *has_kickstart);
+
 /* What an ISO of ours was made of, so that another one can be made like it. */
 struct media_iso {
 	struct media_spec spec; /* its strings are those below; image is in the folder */

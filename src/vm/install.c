@@ -181,13 +181,17 @@ static int check(struct vm_install *i, struct err *e)
 {
 	const struct vm_install_spec *s = &i->spec;
 	autoptr(image) img = NULL;
+	bool has_kickstart = false;
 	int r = disk_find_kind(s->source, &i->kind, e);
 
 	if (r < 0)
 		return r;
 	if (i->kind == DISK_DISK)
 		return err_set(e, EINVAL, "%s is a disk: an image or an ISO is needed", s->source);
-	if (i->kind == DISK_IMAGE && !s->kickstart)
+	if (i->kind == DISK_MEDIUM && !media_is_ours(s->source, &has_kickstart))
+		return err_set(e, EINVAL,
+			"%s is an ISO, but not one that 'bedplate media iso' has made", s->source);
+	if (!has_kickstart && !s->kickstart)
 		return err_set(e, EINVAL, "%s has no kickstart on it, give one with --kickstart",
 			s->source);
 	if (s->kickstart)

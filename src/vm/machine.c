@@ -51,6 +51,13 @@ int machine_new(const struct machine_params *params, struct machine **out, struc
 	autofree char *folder = xasprintf("%s/bedplate-vm.XXXXXX", machine_temporary_folder());
 	struct machine *m;
 
+	if (params->firmware != VM_FIRMWARE_BIOS) {
+		const char *code, *vars;
+		int r = vm_find_firmware(params->firmware, &code, &vars, e);
+
+		if (r < 0)
+			return r;
+	}
 	if (!params->dry_run && !mkdtemp(folder))
 		return err_errno(e, "%s", folder);
 	m = xcalloc(1, sizeof(*m));

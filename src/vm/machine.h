@@ -25,6 +25,7 @@ struct machine_params {
 
 struct machine;
 
+/* -ENOENT: there is no such firmware here. */
 int machine_new(const struct machine_params *params, struct machine **out, struct err *e)
 	MUST_CHECK;
 /* Ends the machine and removes its folder. */
@@ -38,7 +39,7 @@ int machine_create_file(struct machine *m, const char *name, struct err *e) MUST
 
 /*
  * Make the command of spec, which says what is booted; the parameters are filled in here, and their
- * disks follow those of spec.  -EINVAL: a bad parameter.  -ENOENT: no firmware here.
+ * disks follow those of spec.  -EINVAL: a bad parameter.
  */
 int machine_prepare(struct machine *m, const struct vm_spec *spec, struct err *e) MUST_CHECK;
 /*

@@ -8,6 +8,7 @@ requires command -v python3
 requires command -v mtype
 requires command -v qemu-img
 requires command -v mksquashfs
+requires command -v xorriso
 
 mkdir "$work/bin" "$work/tmp"
 cat >"$work/bin/qemu-system-x86_64" <<'END'
@@ -43,8 +44,18 @@ nothing_left() {
 	! pgrep -f "$work/bin/qemu-system-x86_64" >"$work/pids" || fail "QEMU still runs"
 }
 
-truncate -s 1M "$work/medium.iso"
-printf 'CD001' | dd of="$work/medium.iso" bs=1 seek=32769 conv=notrunc status=none
+# iso NAME FILE...: an ISO that has these files.
+iso() {
+	name=$1
+	shift
+	mkdir -p "$work/tree/LiveOS"
+	(cd "$work/tree" && touch "$@")
+	xorriso -as mkisofs -quiet -r -o "$work/$name" "$work/tree" 2>/dev/null
+	rm -r "$work/tree"
+}
+iso medium.iso LiveOS/manifest.json ks.cfg
+iso without.iso LiveOS/manifest.json
+iso foreign.iso ks.cfg
 iso=$work/medium.iso
 cat >"$work/ks.cfg" <<'END'
 text
@@ -216,6 +227,12 @@ expect 1 "$bedplate" vm install "$work/disk.qcow2" --disk="$work/new-disk.qcow2"
 same "$work/err" "bedplate: $work/disk.qcow2 is a disk: an image or an ISO is needed"
 expect 1 "$bedplate" vm install "$work/ks.cfg" --disk="$work/new-disk.qcow2"
 same "$work/err" "bedplate: $work/ks.cfg has no kickstart on it, give one with --kickstart"
+expect 1 "$bedplate" vm install "$work/without.iso" --disk="$work/new-disk.qcow2"
+same "$work/err" "bedplate: $work/without.iso has no kickstart on it, give one with --kickstart"
+expect 1 "$bedplate" vm install "$work/foreign.iso" --disk="$work/new-disk.qcow2"
+same "$work/err" "bedplate: $work/foreign.iso is an ISO, but not one that 'bedplate media iso' has made"
+expect 1 install --serial="$work/none/console"
+same "$work/err" "bedplate: $work/none/console: No such file or directory"
 sed -i 's/^autopart.*/autopart --type=nonsense/' "$work/ks.cfg"
 expect 1 install
 grep -q "^bedplate: $work/ks.cfg:9: " "$work/err" || fail "$(cat "$work/err")"

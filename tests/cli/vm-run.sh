@@ -163,6 +163,8 @@ expect 1 "$bedplate" vm run --disk="$work/bin" "$image"
 same "$work/err" "bedplate: $work/bin is neither a file nor a disk"
 expect 1 "$bedplate" vm run "$work/none"
 expect 1 "$bedplate" vm run "$work/serial"
+expect 1 "$bedplate" vm run --serial="$work/none/console" --expect=x "$image"
+same "$work/err" "bedplate: $work/none/console: No such file or directory"
 rm "$work/tree/boot/vmlinuz-6.1"
 mksquashfs "$work/tree" "$work/none.img" -quiet -no-progress -all-root >/dev/null
 expect 1 "$bedplate" vm run "$work/none.img"
