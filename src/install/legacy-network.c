@@ -206,8 +206,11 @@ int legacy_write_network(
 		return r;
 	*hostname = a.hostname ? xstrdup(a.hostname) : NULL;
 	if (!a.ip && !a.dhcp) {
-		if (a.hostname)
-			strbuf_printf(ks, "network --hostname=%s\n", a.hostname);
+		/* Off is the profile of all devices, in place of the image's own. */
+		if (a.off || a.hostname)
+			strbuf_printf(ks, "network%s%s%s\n",
+				a.off ? " --onboot=no --bootproto=dhcp" : "",
+				a.hostname ? " --hostname=" : "", a.hostname ? a.hostname : "");
 		return 0;
 	}
 	strbuf_printf(ks, "network --device=%s --activate --onboot=yes --bootproto=%s",
