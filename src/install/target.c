@@ -254,7 +254,7 @@ int target_drop_leftovers(struct err *e)
 
 int target_open(const struct target_spec *spec, struct target **out, struct err *e)
 {
-	const char *plus = strchr(spec->layer, BASE_NAME_END);
+	const char *plus = strrchr(spec->layer, BASE_NAME_END);
 	autoptr(target) t = xcalloc(1, sizeof(*t));
 
 	t->root_fd = t->base_fd = t->boot_fd = t->esp_fd = t->mapper_fd = -1;

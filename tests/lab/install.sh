@@ -29,7 +29,7 @@ END
 
 make_tree
 make_rootfs "$work/rootfs.img" 64
-make_image "$work/image" 1 "$work/rootfs.img"
+make_image "$work/image" 1+x.y "$work/rootfs.img"
 good="liveimg --url=file://$image --checksum=$(sum "$image")"
 kickstart good "$good" '%pre' 'echo "%post" >/tmp/from-pre' 'echo "cat /etc/hostname >/var/seen" >>/tmp/from-pre' \
 	'echo "%end" >>/tmp/from-pre' '%end' '%include /tmp/from-pre' '%post --nochroot' \
@@ -38,10 +38,10 @@ kickstart sum "liveimg --url=file://$image --checksum=$(printf x | sha256sum | c
 kickstart open "$good"
 sed -i '/^autopart\|^timezone/d' "$work/open.ks"
 kickstart wrong "$good" "autopart --nonsense"
-kickstart damaged "liveimg --url=$work/damaged/lab-1.squashfs.img"
+kickstart damaged "liveimg --url=$work/damaged/lab-1+x.y.squashfs.img"
 mkdir "$work/damaged"
 cp "$work/image/"* "$work/damaged"
-damage "$work/damaged/lab-1.squashfs.img" 100000
+damage "$work/damaged/lab-1+x.y.squashfs.img" 100000
 kickstart small "$good" "%onerror" "echo called-before >$work/onerror-before" "%end"
 sed -i 's/ubda/ubdb/' "$work/small.ks"
 kickstart halt "$good"
@@ -66,7 +66,7 @@ refused() {
 	grep -e "$2" "$LAB_WORK/$1.err"
 }
 refused sum 'liveimg: --checksum is not that of the image'
-refused damaged 'damaged/lab-1.squashfs.img. is damaged: SHA-256 is'
+refused damaged 'damaged/lab-1+x.y.squashfs.img. is damaged: SHA-256 is'
 refused open 'leaves 2 questions open: storage, time zone'
 grep 'open question: time zone: add timezone ZONE' "$LAB_WORK/open.err"
 refused wrong 'wrong.ks:12: '
@@ -83,13 +83,13 @@ for name in ours theirs; do
 done
 cp ours.pem /etc/bedplate/trust.d/
 refused good 'is not signed, and only signed images may be installed here'
-manifest=$LAB_WORK/image/lab-1.manifest.json
+manifest=$LAB_WORK/image/lab-1+x.y.manifest.json
 sign() {
 	openssl cms -sign -binary -outform DER -in "$manifest" -out "$manifest.sig" \
 		-signer "$1.pem" -inkey "$1.key" -md sha256
 }
 sign theirs
-refused good 'lab-1.manifest.json'
+refused good 'lab-1+x.y.manifest.json'
 sign ours
 "$LAB_NODECTL" install --kickstart="$LAB_WORK/good.ks" --dry-run >"$LAB_WORK/dry"
 grep 'signed by .*ours' "$LAB_WORK/dry"
@@ -99,7 +99,7 @@ refused_without_yes=0
 	refused_without_yes=$?
 [ $refused_without_yes -eq 1 ]
 grep 'nothing was written; add --yes' /run/err
-jq -se '.[0].event == "plan" and .[0].layer == "lab-1+1" and .[0].layout.volume_group.new
+jq -se '.[0].event == "plan" and .[0].layer == "lab-1+x.y+1" and .[0].layout.volume_group.new
 	and .[1].event == "result" and (.[1].ok | not)' "$LAB_WORK/json"
 # The signature stays: a node keeps it.
 [ -z "$(grep /run/bedplate /proc/mounts)" ]
@@ -120,31 +120,31 @@ in_guest --disk="$work/disk" --memory=768 <<'END'
 	cat "$LAB_WORK/installed"
 	exit 1
 }
-grep -x 'bedplate: installed lab-1 on /dev/ubda' "$LAB_WORK/installed"
+grep -x 'bedplate: installed lab-1+x.y on /dev/ubda' "$LAB_WORK/installed"
 [ -z "$(grep -e /run/bedplate -e /mnt/sysimage /proc/mounts)" ]
 [ ! -e /dev/mapper/bedplate-verify ]
 [ -s "$LAB_WORK/nochroot" ]
 sgdisk -p /dev/ubda | grep bedplate-lvm
 mkdir /run/boot /run/var /run/layer
 mount -t ext4 -o ro /dev/ubda3 /run/boot
-cmp "$LAB_WORK/tree/boot/vmlinuz-6.1-lab" /run/boot/lab-1+1/vmlinuz
-zstd -dc /run/boot/lab-1+1/initramfs.img | cmp - "$LAB_WORK/tree/boot/initrd.img-6.1-lab"
+cmp "$LAB_WORK/tree/boot/vmlinuz-6.1-lab" /run/boot/lab-1+x.y+1/vmlinuz
+zstd -dc /run/boot/lab-1+x.y+1/initramfs.img | cmp - "$LAB_WORK/tree/boot/initrd.img-6.1-lab"
 for suffix in json json.sig; do
-	cmp "$LAB_WORK/image/lab-1.manifest.$suffix" "/run/boot/lab-1+1/manifest.$suffix"
+	cmp "$LAB_WORK/image/lab-1+x.y.manifest.$suffix" "/run/boot/lab-1+x.y+1/manifest.$suffix"
 done
-grep 'bedplate.layer=lab-1+1 bedplate.roothash=[0-9a-f]\{64\} .*lab.image=1 .*lab.ks=1' \
-	/run/boot/lab-1+1/bedplate.cfg
-grep -a '^default=lab-1+1$' /run/boot/grub/grubenv
+grep 'bedplate.layer=lab-1+x.y+1 bedplate.roothash=[0-9a-f]\{64\} .*lab.image=1 .*lab.ks=1' \
+	/run/boot/lab-1+x.y+1/bedplate.cfg
+grep -a '^default=lab-1+x.y+1$' /run/boot/grub/grubenv
 umount /run/boot
 mount -o ro /dev/bedplate/var /run/var
 [ "$(cat /run/var/seen)" = lab.test ]
 [ "$(cat /run/var/lib/lab/file)" = new ]
-grep -x 'bedplate: installed lab-1 on /dev/ubda' /run/bedplate/install/install.log
+grep -x 'bedplate: installed lab-1+x.y on /dev/ubda' /run/bedplate/install/install.log
 grep 'THIS IS ERASED' /run/var/log/bedplate/install.log
 grep '^rootpw --lock' /run/var/log/bedplate/install.ks
 umount /run/var
-mount -o ro /dev/bedplate/lab-1+1 /run/layer
-jq -e '.image.name == "lab" and .layer == "lab-1+1"' /run/layer/upper/usr/lib/bedplate/factory.json
+mount -o ro /dev/bedplate/lab-1+x.y+1 /run/layer
+jq -e '.image.name == "lab" and .layer == "lab-1+x.y+1"' /run/layer/upper/usr/lib/bedplate/factory.json
 umount /run/layer
 END
 
@@ -192,25 +192,25 @@ grep -x 'bedplate: install failed: kernel argument storage_init=/dev/none: no su
 ask reinstall "inst.ks=$LAB_WORK/good.ks"
 [ $status -eq 0 ] || cat "$LAB_WORK/asked"
 [ $status -eq 0 ]
-tail -n 1 "$LAB_WORK/asked" | grep -x 'bedplate: installed lab-1 on /dev/ubda'
+tail -n 1 "$LAB_WORK/asked" | grep -x 'bedplate: installed lab-1+x.y on /dev/ubda'
 [ "$(cat /run/systemctl)" = "--no-block reboot" ]
 [ "$(head -c 4 /dev/bedplate/foreign)" = kept ]
 
 # A medium with this very image has nothing to upgrade, and wants the machine to restart all the same.
 mkdir -p /run/initramfs/live/LiveOS
-ln -s "$LAB_WORK/image/lab-1.squashfs.img" /run/initramfs/live/LiveOS/squashfs.img
-ln -s "$LAB_WORK/image/lab-1.manifest.json" /run/initramfs/live/LiveOS/manifest.json
+ln -s "$LAB_WORK/image/lab-1+x.y.squashfs.img" /run/initramfs/live/LiveOS/squashfs.img
+ln -s "$LAB_WORK/image/lab-1+x.y.manifest.json" /run/initramfs/live/LiveOS/manifest.json
 rm /run/systemctl
 ask upgrade "inst.ks=$LAB_WORK/good.ks"
 [ $status -eq 0 ] || cat "$LAB_WORK/asked"
 [ $status -eq 0 ]
-tail -n 1 "$LAB_WORK/asked" | grep -x 'bedplate: lab-1 is on this node already'
+tail -n 1 "$LAB_WORK/asked" | grep -x 'bedplate: lab-1+x.y is on this node already'
 grep "good.ks' is not read" "$LAB_WORK/asked"
 [ "$(cat /run/systemctl)" = "--no-block reboot" ]
 rm -r /run/initramfs
 
 "$LAB_NODECTL" uninstall --dry-run >/run/out
-grep '^Remove: volume /dev/bedplate/lab-1+1$' /run/out
+grep '^Remove: volume /dev/bedplate/lab-1+x.y+1$' /run/out
 if "$LAB_NODECTL" uninstall 2>/run/err; then exit 1; fi
 grep 'nothing was written; add --yes to uninstall' /run/err
 boot_code() { head -c 440 /dev/ubda | tr -d '\0' | wc -c; }
@@ -222,7 +222,7 @@ ask uninstall "inst.ks=$LAB_WORK/halt.ks"
 [ "$(boot_code)" -eq 0 ]
 tail -n 1 "$LAB_WORK/asked" | grep -x 'bedplate: uninstalled'
 [ "$(head -c 4 /dev/bedplate/foreign)" = kept ]
-if lvm lvs bedplate/lab-1 2>/dev/null; then exit 1; fi
+if lvm lvs bedplate/lab-1+x.y 2>/dev/null; then exit 1; fi
 if "$LAB_NODECTL" uninstall --yes 2>/run/err; then exit 1; fi
 grep 'there is no node here' /run/err
 END

@@ -11,8 +11,8 @@ requires_uml
 # variant FOLDER JQ: the second image with another manifest.
 variant() {
 	mkdir "$work/$1"
-	ln "$work/two/lab-2.squashfs.img" "$work/$1/image.img"
-	jq "$2" "$work/two/lab-2.manifest.json" >"$work/$1/manifest.json"
+	ln "$work/two/lab-2+x.y.squashfs.img" "$work/$1/image.img"
+	jq "$2" "$work/two/lab-2+x.y.manifest.json" >"$work/$1/manifest.json"
 }
 
 # package NAME VERSION
@@ -32,9 +32,9 @@ printf 'a\nb\nc\nd\nvendor\n' >"$tree/etc/both.conf"
 package libfoo 1.3 >"$tree/usr/lib/bedplate/dpkg/status"
 printf 'append=quiet lab.image=2\n' >"$tree/usr/lib/bedplate/boot.conf"
 dd if=/dev/urandom of="$tree/boot/vmlinuz-6.1-lab" bs=1M count=2 status=none
-next_image two 2
+next_image two 2+x.y
 jq '.packages = [{name: "libfoo", version: "1.3", arch: "amd64"}]' \
-	"$work/two/lab-2.manifest.json" >"$work/manifest" && mv "$work/manifest" "$work/two/lab-2.manifest.json"
+	"$work/two/lab-2+x.y.manifest.json" >"$work/manifest" && mv "$work/manifest" "$work/two/lab-2+x.y.manifest.json"
 variant downgrade '.version = "0.9"'
 variant other '.name = "other"'
 variant too-new '.version = "3" | .upgrades_from = {min: "1.1", max: null}'
@@ -45,16 +45,16 @@ variant huge '.version = "3" | .kernels[0].kernel_size = 3000000000'
 variant foreign '.arch = "arm64"'
 variant truncated .
 rm "$work/truncated/image.img"
-head -c 1000000 "$work/two/lab-2.squashfs.img" >"$work/truncated/image.img"
+head -c 1000000 "$work/two/lab-2+x.y.squashfs.img" >"$work/truncated/image.img"
 variant flipped .
 rm "$work/flipped/image.img"
-cp "$work/two/lab-2.squashfs.img" "$work/flipped/image.img"
+cp "$work/two/lab-2+x.y.squashfs.img" "$work/flipped/image.img"
 damage "$work/flipped/image.img" 500000
 
 for name in ours theirs; do
 	openssl req -x509 -newkey rsa:2048 -nodes -keyout "$work/$name.key" -out "$work/$name.pem" -days 30 \
 		-subj "/CN=$name" 2>/dev/null
-	openssl cms -sign -binary -outform DER -in "$work/two/lab-2.manifest.json" -out "$work/$name.sig" \
+	openssl cms -sign -binary -outform DER -in "$work/two/lab-2+x.y.manifest.json" -out "$work/$name.sig" \
 		-signer "$work/$name.pem" -inkey "$work/$name.key" -md sha256
 done
 
@@ -78,13 +78,13 @@ END
 cp --sparse=always "$work/disk" "$work/pristine"
 in_guest --disk="$work/disk" --memory=768 <<'END'
 . "$LAB_WORK/guest-lib"
-two=$LAB_WORK/two/lab-2.squashfs.img
+two=$LAB_WORK/two/lab-2+x.y.squashfs.img
 refused 'nobody is trusted to sign images' upgrade "$two" --yes
 mkdir -p /etc/bedplate/trust.d
 cp "$LAB_WORK/ours.pem" /etc/bedplate/trust.d
-cp "$LAB_WORK/theirs.sig" "$LAB_WORK/two/lab-2.manifest.json.sig"
-refused 'lab-2.manifest.json' upgrade "$two" --allow-unsigned --yes
-rm "$LAB_WORK/two/lab-2.manifest.json.sig"
+cp "$LAB_WORK/theirs.sig" "$LAB_WORK/two/lab-2+x.y.manifest.json.sig"
+refused 'lab-2+x.y.manifest.json' upgrade "$two" --allow-unsigned --yes
+rm "$LAB_WORK/two/lab-2+x.y.manifest.json.sig"
 refused 'is not signed' upgrade "$two" --yes
 rm /etc/bedplate/trust.d/ours.pem
 refused 'add --yes to upgrade' upgrade "$two" --allow-unsigned
@@ -109,7 +109,7 @@ refused "no layer 'lab-9+1'" rollback --to=lab-9+1
 
 # Two at once: the first has the lock as long as its image comes in.
 mkfifo /run/coming
-"$LAB_NODECTL" upgrade - --manifest="$LAB_WORK/two/lab-2.manifest.json" --allow-unsigned --yes \
+"$LAB_NODECTL" upgrade - --manifest="$LAB_WORK/two/lab-2+x.y.manifest.json" --allow-unsigned --yes \
 	</run/coming >/run/first 2>&1 &
 first=$!
 exec 5>/run/coming
@@ -125,13 +125,13 @@ wait $first || status=$?
 # The plan changes nothing and says all.
 fingerprint >/run/before
 ok upgrade "$two" --allow-unsigned --plan
-grep '^Upgrade: lab 1 (lab-1+1) -> lab 2 (lab-2+1)$' /run/out
+grep '^Upgrade: lab 1 (lab-1+1) -> lab 2+x.y (lab-2+x.y+1)$' /run/out
 grep 'libfoo 1.2 -> 1.3' /run/out
 grep -A1 'not in the new image' /run/out | grep 'driver 7'
 grep '/etc/motd' /run/out
 grep '/etc/both.conf' /run/out
 ok upgrade "$two" --allow-unsigned --plan --json
-jq -e '.ok and .result == "planned" and .measured and .to == "lab-2+1" and .write_bytes < .image_bytes
+jq -e '.ok and .result == "planned" and .measured and .to == "lab-2+x.y+1" and .write_bytes < .image_bytes
 	and (.changes | length > 0) and .lost_packages == ["driver 7"] and .signer == null' /run/out
 fingerprint >/run/after
 diff /run/before /run/after
@@ -146,7 +146,7 @@ END
 # The upgrade: base bit by bit, merged layer, entry, trial; the second one and a full /boot are refused.
 in_guest --disk="$work/disk" --memory=768 <<'END'
 . "$LAB_WORK/guest-lib"
-two=$LAB_WORK/two/lab-2.squashfs.img
+two=$LAB_WORK/two/lab-2+x.y.squashfs.img
 used() {
 	lvm lvs --noheadings --nosuffix --units=b -o lv_size,data_percent bedplate/pool00 |
 		awk '{ print int($1 * $2 / 100) }'
@@ -163,47 +163,47 @@ interrupted base
 interrupted merge
 
 # What an upgrade that was killed while it read the new base back leaves.
-manifest=$LAB_WORK/two/lab-2.manifest.json
-lvm lvcreate -y -V 128m --thinpool=pool00 -n lab-2 --addtag=bedplate:new bedplate
-dd if="$LAB_WORK/rootfs-2.img" of=/dev/bedplate/lab-2 bs=1M conv=fsync status=none
-veritysetup open /dev/bedplate/lab-2 bedplate-verify /dev/bedplate/lab-2 \
+manifest=$LAB_WORK/two/lab-2+x.y.manifest.json
+lvm lvcreate -y -V 128m --thinpool=pool00 -n lab-2+x.y --addtag=bedplate:new bedplate
+dd if="$LAB_WORK/rootfs-2+x.y.img" of=/dev/bedplate/lab-2+x.y bs=1M conv=fsync status=none
+veritysetup open /dev/bedplate/lab-2+x.y bedplate-verify /dev/bedplate/lab-2+x.y \
 	"$(jq -r .verity.root_hash "$manifest")" --hash-offset="$(jq -r .verity.hash_offset "$manifest")"
 ok recover
-grep "remove volume 'lab-2': it was never completed" /run/out
+grep "remove volume 'lab-2+x.y': it was never completed" /run/out
 [ ! -e /dev/mapper/bedplate-verify ]
 
 used_before=$(used)
 ok upgrade "$two" --allow-unsigned --yes --json
-jq -e '.ok and .result == "trial" and .to == "lab-2+1" and .measured' /run/out
+jq -e '.ok and .result == "trial" and .to == "lab-2+x.y+1" and .measured' /run/out
 used_after=$(used)
 # Less than half of what all of the image is.
 [ $((used_after - used_before)) -lt 41943040 ]
-env_is default=lab-1+1 trial=lab-2+1 tries=3
+env_is default=lab-1+1 trial=lab-2+x.y+1 tries=3
 [ -z "$(grep /run/bedplate /proc/mounts)" ]
 [ -z "$(lvm lvs --noheadings @bedplate:new)" ]
 lvm lvs --noheadings -o lv_name,lv_tags bedplate | grep 'var.lab-1+1 .*bedplate:of:lab-1+1'
-lvm lvchange -ay -K bedplate/lab-2
-cmp /dev/bedplate/lab-2 "$LAB_WORK/rootfs-2.img" -n "$(stat -c %s "$LAB_WORK/rootfs-2.img")"
-lvm lvchange -an bedplate/lab-2
-mount -t ext4 -o ro /dev/bedplate/lab-2+1 /run/lab-layer
+lvm lvchange -ay -K bedplate/lab-2+x.y
+cmp /dev/bedplate/lab-2+x.y "$LAB_WORK/rootfs-2+x.y.img" -n "$(stat -c %s "$LAB_WORK/rootfs-2+x.y.img")"
+lvm lvchange -an bedplate/lab-2+x.y
+mount -t ext4 -o ro /dev/bedplate/lab-2+x.y+1 /run/lab-layer
 upper=/run/lab-layer/upper
 grep 'hello from the administrator' $upper/etc/motd
 [ "$(cat $upper/etc/both.conf)" = "$(printf 'admin\nb\nc\nd\nvendor')" ]
 [ ! -e $upper/etc/vendor.conf ]
-jq -e '.image.version == "2" and .layer == "lab-2+1" and .previous_layer == "lab-1+1" and .unsigned
+jq -e '.image.version == "2+x.y" and .layer == "lab-2+x.y+1" and .previous_layer == "lab-1+1" and .unsigned
 	and .layout' $upper/usr/lib/bedplate/factory.json
 umount /run/lab-layer
 mount -t ext4 /dev/ubda3 $boot
-cmp "$LAB_WORK/tree/boot/vmlinuz-6.1-lab" $boot/lab-2+1/vmlinuz
-cmp "$LAB_WORK/two/lab-2.manifest.json" $boot/lab-2+1/manifest.json
-grep 'bedplate.layer=lab-2+1 .*lab.image=2.*lab.ks=1' $boot/lab-2+1/bedplate.cfg
-grep 'lab.image=1' $boot/lab-2+1/bedplate.cfg && exit 1
-jq -e '.step == "trial" and .to == "lab-2+1" and .new_base' $boot/bedplate/journal.json
+cmp "$LAB_WORK/tree/boot/vmlinuz-6.1-lab" $boot/lab-2+x.y+1/vmlinuz
+cmp "$LAB_WORK/two/lab-2+x.y.manifest.json" $boot/lab-2+x.y+1/manifest.json
+grep 'bedplate.layer=lab-2+x.y+1 .*lab.image=2.*lab.ks=1' $boot/lab-2+x.y+1/bedplate.cfg
+grep 'lab.image=1' $boot/lab-2+x.y+1/bedplate.cfg && exit 1
+jq -e '.step == "trial" and .to == "lab-2+x.y+1" and .new_base' $boot/bedplate/journal.json
 tail -n 1 $boot/bedplate/history.jsonl | jq -e '.result == "trial" and .unsigned'
 umount $boot
 
-refused 'lab-2+1. is waiting for its trial' upgrade "$two" --allow-unsigned --yes
-refused 'lab-2+1. is waiting for its trial' factory-reset --yes
+refused 'lab-2+x.y+1. is waiting for its trial' upgrade "$two" --allow-unsigned --yes
+refused 'lab-2+x.y+1. is waiting for its trial' factory-reset --yes
 refused 'so /var is as it was' rollback --with-var
 mkdir /run/fake
 printf '#!/bin/sh\necho guest-1\n' >/run/fake/virsh
@@ -216,7 +216,7 @@ chmod 755 /run/fake/virsh
 )
 ok rollback --dry-run
 grep '^lab-1+1 would boot next' /run/out
-env_is default=lab-1+1 trial=lab-2+1 tries=3
+env_is default=lab-1+1 trial=lab-2+x.y+1 tries=3
 ok rollback
 grep '^bedplate: lab-1+1 boots next' /run/out
 env_is default=lab-1+1
@@ -227,8 +227,8 @@ in_guest --disk="$work/disk" --memory=768 <<'END'
 . "$LAB_WORK/guest-lib"
 mkdir -p /etc/bedplate/trust.d
 cp "$LAB_WORK/ours.pem" /etc/bedplate/trust.d
-cp "$LAB_WORK/ours.sig" "$LAB_WORK/two/lab-2.manifest.json.sig"
-ok upgrade "$LAB_WORK/two/lab-2.squashfs.img" --stage --yes --json
+cp "$LAB_WORK/ours.sig" "$LAB_WORK/two/lab-2+x.y.manifest.json.sig"
+ok upgrade "$LAB_WORK/two/lab-2+x.y.squashfs.img" --stage --yes --json
 jq -e '.result == "staged" and .base_is_there and (.signer | test("ours"))' /run/out
 env_is default=lab-1+1
 staged=$(jq -r .to /run/out)
@@ -244,7 +244,7 @@ jq -e --arg staged "$staged" '.ok and .layer == $staged and .result == "trial"
 mount -t ext4 -o ro "/dev/bedplate/$staged" /run/lab-layer
 grep 'after it was staged' /run/lab-layer/upper/etc/later
 [ ! -e /run/lab-layer/upper/etc/motd ]
-jq -e --arg staged "$staged" '.image.version == "2" and .layer == $staged and (.signer | test("ours"))' \
+jq -e --arg staged "$staged" '.image.version == "2+x.y" and .layer == $staged and (.signer | test("ours"))' \
 	/run/lab-layer/upper/usr/lib/bedplate/factory.json
 umount /run/lab-layer
 [ -z "$(lvm lvs --noheadings @bedplate:new)" ]
@@ -299,7 +299,7 @@ END
 # Hooks: one before an operation that fails stops it before anything is changed, also what is staged.
 in_guest --disk="$work/disk" --memory=768 <<'END'
 . "$LAB_WORK/guest-lib"
-two=$LAB_WORK/two/lab-2.squashfs.img
+two=$LAB_WORK/two/lab-2+x.y.squashfs.img
 hooks=/etc/bedplate/hooks.d
 mkdir -p /etc/bedplate/trust.d
 cp "$LAB_WORK/ours.pem" /etc/bedplate/trust.d
@@ -346,7 +346,7 @@ in_guest --disk="$work/disk" --memory=768 <<'END'
 . "$LAB_WORK/guest-lib"
 mkdir -p /etc/bedplate/trust.d
 cp "$LAB_WORK/ours.pem" /etc/bedplate/trust.d
-ok upgrade "$LAB_WORK/two/lab-2.squashfs.img" --stage --yes --json
+ok upgrade "$LAB_WORK/two/lab-2+x.y.squashfs.img" --stage --yes --json
 staged=$(jq -r .to /run/out)
 refused "layer '$staged' is staged: 'nodectl activate' makes it boot" rollback --to="$staged"
 not_noted bedplate "$staged"
@@ -377,6 +377,6 @@ for n in range(int((size * (100 - used) / 100 - (30 << 20)) / chunk)):
     os.pwrite(fd, b"x" * 4096, n * int(chunk))
 os.fsync(fd)'
 refused 'thin pool bedplate/pool00: .* needed, .* free' \
-	upgrade "$LAB_WORK/two/lab-2.squashfs.img" --allow-unsigned --yes
+	upgrade "$LAB_WORK/two/lab-2+x.y.squashfs.img" --allow-unsigned --yes
 refused 'thin pool bedplate/pool00: .* needed, .* free' factory-reset --yes
 END
