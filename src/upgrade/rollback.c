@@ -86,11 +86,26 @@ static int settle(struct site *s, const struct journal *j, struct err *e)
 	return r == 0 && !j->var ? journal_clear(s->boot_fd, e) : r;
 }
 
+/*
+ * A full /boot keeps nobody from going back for good: that is one write to a file that is there, and the
+ * journal only tells of it.
+ */
+static int begin(struct site *s, struct journal *j, bool trial, struct err *e)
+{
+	int r = step_begin(s, j, STEP_COMMIT, e);
+
+	if (r != -ENOSPC || trial || j->var)
+		return r;
+	log_warning("no journal: %s", e->msg);
+	*e = (struct err){0};
+	return 0;
+}
+
 static int go_back(struct site *s, struct journal *j, bool trial, struct err *e)
 {
 	/* With /var it is kept when the other one comes back, which is not before the restart. */
 	const bool keeps = !j->var && j->snapshot;
-	int r = step_begin(s, j, STEP_COMMIT, e);
+	int r = begin(s, j, trial, e);
 
 	if (r == 0 && keeps)
 		keep_var(s, j);

@@ -272,6 +272,18 @@ grep 'warning: no way back to /var as it is now: ' /run/err
 env_is default=lab-2+1
 ok rollback
 env_is default=lab-1+1
+
+# Nor does a full /boot.
+mount -t ext4 /dev/ubda3 $boot
+dd if=/dev/zero of=$boot/full bs=64k 2>/dev/null || :
+dd if=/dev/zero of=$boot/full oflag=append conv=notrunc bs=1k 2>/dev/null || :
+umount $boot
+ok rollback --to=lab-2+1
+grep 'warning: no journal: .*No space left on device' /run/err
+env_is default=lab-2+1
+ok rollback
+env_is default=lab-1+1
+with_boot [ ! -e $boot/bedplate/journal.json ]
 END
 
 cp --sparse=always "$work/pristine" "$work/disk"
