@@ -4,7 +4,7 @@
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 bedplate=$1
-requires which python3
+requires which python3 nbdkit nbdinfo pgrep
 cd "$work"
 # The servers that root starts are somebody else.
 chmod 755 .
@@ -107,29 +107,27 @@ start_serving() {
 }
 # child: the NBD server of it.
 child() { pgrep -P $server nbdkit; }
-if which nbdkit nbdinfo pgrep >/dev/null; then
-	nbd_port=$(free_port)
-	start_serving
-	until size=$(nbdinfo --size "nbd://127.0.0.1:$nbd_port/0000000000000000.img" 2>nbd); do
-		kill -0 $server || fail "$(cat said)"
-		sleep 0.1
-	done
-	[ "$size" -eq 4096 ] || fail "the size is $size"
-	! nbdinfo --size "nbd://127.0.0.1:$nbd_port/../hosts/secret" >nbd 2>&1 || fail "a host's files: $(cat nbd)"
-	kill "$(child)"
-	status=0
-	wait $server || status=$?
-	[ $status -eq 1 ] || fail "status $status"
-	has said "bedplate: serving ends: nbdkit has ended"
-	start_serving
-	nbd=$(child)
-	kill $server
-	status=0
-	wait $server || status=$?
-	[ $status -eq 0 ] || fail "status $status: $(cat said)"
-	! kill -0 "$nbd" 2>gone || fail "nbdkit has outlived it"
-	[ -z "$(find . -name 'bedplate-netroot*')" ] || fail "something is left"
-fi
+nbd_port=$(free_port)
+start_serving
+until size=$(nbdinfo --size "nbd://127.0.0.1:$nbd_port/0000000000000000.img" 2>nbd); do
+	kill -0 $server || fail "$(cat said)"
+	sleep 0.1
+done
+[ "$size" -eq 4096 ] || fail "the size is $size"
+! nbdinfo --size "nbd://127.0.0.1:$nbd_port/../hosts/secret" >nbd 2>&1 || fail "a host's files: $(cat nbd)"
+kill "$(child)"
+status=0
+wait $server || status=$?
+[ $status -eq 1 ] || fail "status $status"
+has said "bedplate: serving ends: nbdkit has ended"
+start_serving
+nbd=$(child)
+kill $server
+status=0
+wait $server || status=$?
+[ $status -eq 0 ] || fail "status $status: $(cat said)"
+! kill -0 "$nbd" 2>gone || fail "nbdkit has outlived it"
+[ -z "$(find . -name 'bedplate-netroot*')" ] || fail "something is left"
 
 # --- vm netboot ---
 expect 0 "$bedplate" vm netboot --tree=t --dry-run
