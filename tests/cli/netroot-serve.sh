@@ -4,6 +4,7 @@
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 bedplate=$1
+nbd_clients=$3
 requires which python3 nbdkit nbdinfo pgrep
 cd "$work"
 # The servers that root starts are somebody else.
@@ -114,6 +115,10 @@ until size=$(nbdinfo --size "nbd://127.0.0.1:$nbd_port/0000000000000000.img" 2>n
 	sleep 0.1
 done
 [ "$size" -eq 4096 ] || fail "the size is $size"
+# A storm of clients.
+head -c 16M /dev/urandom >t/images/load.img
+expect 0 "$nbd_clients" "nbd://127.0.0.1:$nbd_port/load.img" t/images/load.img 256
+cat out
 ! nbdinfo --size "nbd://127.0.0.1:$nbd_port/../hosts/secret" >nbd 2>&1 || fail "a host's files: $(cat nbd)"
 kill "$(child)"
 status=0
