@@ -10,7 +10,7 @@ struct options {
 	uint64_t memory_bytes, cpus;
 	struct strv disks;
 	struct vm_session session;
-	const char *tree, *image, *append, *server, *kvm;
+	const char *tree, *image, *host, *append, *server, *kvm;
 	bool uefi, secure_boot, debug, dry_run;
 };
 
@@ -25,6 +25,8 @@ static const struct cli_opt opts[] = {
 	NETROOT_TREE_OPTION(struct options),
 	{'i', "image", "LABEL", "the entry to boot (default: that of the tree)", OPT_STRING,
 		offsetof(struct options, image)},
+	{0, "host", "MAC|UUID", "be this host of the tree, with its entry and its name", OPT_STRING,
+		offsetof(struct options, host)},
 	VM_FIRMWARE_OPTIONS(struct options),
 	{0, "debug", NULL, "the initramfs tells all that it does", OPT_FLAG,
 		offsetof(struct options, debug)},
@@ -46,6 +48,7 @@ static int check(const struct options *o, struct netboot_spec *spec, struct err 
 	*spec = (struct netboot_spec){
 		.tree = o->tree,
 		.label = o->image,
+		.host = o->host,
 		.append = o->append,
 		.server = o->server,
 		.debug = o->debug,
@@ -58,6 +61,10 @@ static int check(const struct options *o, struct netboot_spec *spec, struct err 
 				.dry_run = o->dry_run,
 			},
 	};
+	if (o->image && o->host) {
+		err_set(e, EINVAL, "'--image' and '--host' both say what is booted");
+		return CLI_WRONG_USE;
+	}
 	int r = vm_session_check(&o->session, e);
 	if (r == 0)
 		r = vm_option_disks(&o->disks, e);

@@ -166,8 +166,11 @@ static void add_network_boot(struct cmd *c, const struct vm_spec *spec)
 	cmd_addf(c, "user,id=net,tftp=%s,bootfile=%s", tftp, bootfile);
 	/* UEFI by its own: the iPXE of QEMU's ROM does not tell shim how long a file is. */
 	cmd_add(c, "-device", NULL);
-	cmd_addf(c, "virtio-net-pci,netdev=net,bootindex=0%s",
-		spec->firmware == VM_FIRMWARE_BIOS ? "" : ",romfile=");
+	cmd_addf(c, "virtio-net-pci,netdev=net,bootindex=0%s%s%s",
+		spec->firmware == VM_FIRMWARE_BIOS ? "" : ",romfile=", spec->mac ? ",mac=" : "",
+		spec->mac ? spec->mac : "");
+	if (spec->uuid)
+		cmd_add(c, "-uuid", spec->uuid, NULL);
 }
 
 int vm_check_size(uint64_t memory_bytes, uint64_t cpus, struct err *e)

@@ -50,6 +50,7 @@ struct vm_spec {
 	uint64_t cpus;
 	bool network;                /* QEMU's user network: out through the host, in by nothing */
 	const char *tftp, *bootfile; /* NULL, or the firmware boots this file out of this folder */
+	const char *mac, *uuid;      /* of a machine that boots so; NULL: QEMU's own */
 	bool ends_at_reset;          /* a reboot of the guest is its end */
 	const char *kernel, *initramfs, *cmd_line; /* all three, or the firmware boots */
 	const struct vm_disk *disks;               /* virtio: /dev/vda and so on */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "base/xalloc.h"
@@ -77,6 +78,7 @@ static int stage(struct netboot *n, const char *folder, struct err *e)
 	const struct netroot_stage_spec spec = {
 		.tree = s->tree,
 		.label = s->label,
+		.host = s->host,
 		.append = append,
 		.server = n->server,
 		.folder = s->machine.dry_run ? NULL : folder,
@@ -97,7 +99,14 @@ static int prepare(struct netboot *n, struct err *e)
 	if (r < 0)
 		return r;
 	autofree char *folder = machine_file(n->m, TFTP_FOLDER);
-	const struct vm_spec spec = {.tftp = folder, .bootfile = bootfile};
+	const char *host = n->staged.host;
+	bool is_mac = strchr(host, ':');
+	const struct vm_spec spec = {
+		.tftp = folder,
+		.bootfile = bootfile,
+		.mac = is_mac ? host : NULL,
+		.uuid = *host && !is_mac ? host : NULL,
+	};
 	r = stage(n, folder, e);
 	return r == 0 ? machine_prepare(n->m, &spec, e) : r;
 }
@@ -108,7 +117,7 @@ int netboot_new(const struct netboot_spec *spec, struct netboot **out, struct er
 
 	n->spec = spec;
 	n->log_fd = -1;
-	int r = netroot_stage_look(spec->tree, spec->label, &n->staged, e);
+	int r = netroot_stage_look(spec->tree, spec->label, spec->host, &n->staged, e);
 	if (r == 0)
 		r = prepare(n, e);
 	if (r == 0)

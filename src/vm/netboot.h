@@ -15,6 +15,7 @@
 struct netboot_spec {
 	const char *tree;
 	const char *label;  /* what is booted; NULL: the default of the tree */
+	const char *host;   /* or what this one boots, a MAC address or UUID; NULL: it is none */
 	const char *append; /* more kernel parameters, or NULL */
 	const char *server; /* NBD servers that run already; NULL: one is started */
 	bool debug;         /* the initramfs tells all that it does */

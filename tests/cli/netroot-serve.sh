@@ -142,6 +142,17 @@ has out ",bootfile=pxelinux.0 -device virtio-net-pci,netdev=net,bootindex=0"
 lacks out " -no-reboot"
 expect 0 "$bedplate" vm netboot --tree=t --dry-run --server=10.0.2.2:1,10.0.2.2:2
 lacks out nbdkit
+expect 0 "$bedplate" netroot host --tree=t 52:54:00:aa:00:01 --image=plain
+expect 0 "$bedplate" vm netboot --tree=t --host=52-54-00-AA-00-01 --dry-run
+has out ",bootindex=0,mac=52:54:00:aa:00:01"
+has out " --port 10809 "
+expect 0 "$bedplate" netroot host --tree=t 11111111-2222-3333-4444-555555555555 --image=own
+expect 0 "$bedplate" vm netboot --tree=t --host=11111111-2222-3333-4444-555555555555 --dry-run
+has out " -uuid 11111111-2222-3333-4444-555555555555"
+refuse 1 "'t' has no host 52:54:00:aa:00:02: 'netroot host' makes one" vm netboot --tree=t \
+	--host=52:54:00:aa:00:02 --dry-run
+refuse 1 "bad host 'x'" vm netboot --tree=t --host=x --dry-run
+refuse 2 "'--image' and '--host' both say what is booted" vm netboot --tree=t --image=own --host=x
 refuse 1 "'t' has no entry 'x'" vm netboot --tree=t --image=x --dry-run
 refuse 1 "'t' has no shim and GRUB for UEFI" vm netboot --tree=t --uefi --dry-run
 refuse 1 "'plain' boots by dracut's own modules, which take one server without a port" vm netboot --tree=t \

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# A machine without a disk boots the test image over PXE and NBD, outlives its server, and goes down in order;
-# another does so with UEFI and Secure Boot.
+# Machines without a disk, and a tree with two images. One boots what is set for its MAC address over PXE and NBD,
+# outlives its server, and goes down in order; meanwhile another, known by its UUID, boots the same with UEFI and
+# Secure Boot; a third one, that the tree does not know, gets the default.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 requires_root
@@ -18,7 +19,7 @@ done
 
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 nbd_start() {
-	nbdkit --foreground --readonly --ipaddr=127.0.0.1 --port="$port" file dir="$work/tree/images" \
+	nbdkit --foreground --readonly --ipaddr=127.0.0.1 --port="$port" file dir="$tree/images" \
 		2>>"$work/nbdkit" &
 	server_pid=$!
 }
@@ -30,22 +31,37 @@ nbd_kill() {
 
 build --compression=zstd:3
 image=$(cat "$work/out")
-expect 0 "$bedplate" netroot add --tree="$work/tree" "$image"
-grep -q 'bedplate.netroot=nbd::' "$work/tree/tftp/pxelinux.cfg/default" ||
-	fail "its own module is not used: $(cat "$work/tree/tftp/pxelinux.cfg/default")"
-before=$(sha256sum "$work"/tree/images/*.img)
+echo second >"$work/second"
+expect 0 "$bedplate" image edit "$image" --copy "$work/second:/etc/second" -o "$work/edited"
+tree=$work/tree
+expect 0 "$bedplate" netroot add --tree="$tree" --label=first "$image"
+expect 0 "$bedplate" netroot add --tree="$tree" --label=second "$work/edited"
+first=$(json "$tree/netroot.json" '.entries[] | select(.label == "first").image')
+second=$(json "$tree/netroot.json" '.entries[] | select(.label == "second").image')
+[ "$first" != "$second" ] || fail "both images are $first"
+mac=52:54:00:be:d0:01
+uuid=01234567-89ab-cdef-0123-456789abcdef
+expect 0 "$bedplate" netroot host --tree="$tree" $mac --image=second --hostname=one.test
+expect 0 "$bedplate" netroot host --tree="$tree" $uuid --image=second --hostname=two.test
+grep -q 'bedplate.netroot=nbd::' "$tree/tftp/pxelinux.cfg/default" ||
+	fail "its own module is not used: $(cat "$tree/tftp/pxelinux.cfg/default")"
+before=$(sha256sum "$tree"/images/*.img)
 
 # No server: it says so, and does not wait for ever.
 vm_verb=netboot
-vm_start --tree="$work/tree" --server=10.0.2.2:1 --append=rd.retry=5
-vm_await 'This node cannot start: no server gives it'
+vm_start --tree="$tree" --server=10.0.2.2:1 --append=rd.retry=5
+vm_await "This node cannot start: no server gives it '$first.img'"
 vm_kill
 
 # The second of two servers is there.
 nbd_start
-vm_start --tree="$work/tree" --server="10.0.2.2:1,10.0.2.2:$port"
+vm_start --tree="$tree" --host=$mac --server="10.0.2.2:1,10.0.2.2:$port"
 vm_login
 vm_all_up
+vm 'uname -n; cat /etc/second; cat /proc/cmdline'
+grep -qx one.test "$work/said" || fail "host name: $(cat "$work/said")"
+grep -qx second "$work/said" || fail "it has not booted what is set for it: $(cat "$work/said")"
+grep -q "bedplate.netroot=nbd:[^ ]*:$second.img" "$work/said" || fail "$(cat "$work/said")"
 vm 'findmnt -no FSTYPE / && findmnt -no SOURCE /run/bedplate/base'
 grep -qx overlay "$work/said" || fail "root: $(cat "$work/said")"
 grep -qx /dev/mapper/bedplate-base "$work/said" || fail "base: $(cat "$work/said")"
@@ -65,6 +81,19 @@ grep -q 'the NBD server of the root is gone, reconnecting' "$work/said" || fail 
 [ "$(grep -c "root is connected to NBD server 10.0.2.2:$port" "$work/said")" -eq 2 ] ||
 	fail "$(cat "$work/said")"
 
+# Shim and GRUB, and what the other has written is its own.
+# shellcheck disable=SC2016 # for the shell in the machine
+expect 0 "$bedplate" vm netboot -q --tree="$tree" --host=$uuid --server="10.0.2.2:$port" --secure-boot --cpus=1 \
+	--serial="$work/other" --timeout=1200 --expect='login: ' --send='root\n' --expect='assword: ' \
+	--send='bedplate-test\n' --expect='# ' \
+	--send='dmesg -n 1; echo is-"it" $(uname -n) $(cat /etc/second) $(ls /usr/written 2>/dev/null) mark-"two"\n' \
+	--expect='mark-two'
+sed 's/\x1b\[[0-9;?!]*[A-Za-z]//g' "$work/other" | tr -d '\r' >"$work/console-2"
+grep -q 'secureboot: Secure boot enabled' "$work/console-2" || fail "started without Secure Boot"
+grep -q 'root is connected to NBD server' "$work/console-2" || fail "root is not that of the network"
+grep -q '^is-it two.test second mark-two' "$work/console-2" || fail "$(tail "$work/console-2")"
+vm 'cat /usr/bin/* | sha256sum && ls /usr/written'
+
 # Down in order, with the root still there.
 vm_type 'poweroff\n'
 vm_end
@@ -72,9 +101,4 @@ grep -aq 'Power down' "$work/console" || fail "no orderly end: $(tail -n 40 "$wo
 ! grep -aE 'I/O error|EXT4-fs error|SQUASHFS error|Connection timed out' "$work/console" ||
 	fail "errors, see above"
 
-# Shim and GRUB, and a server of its own.
-expect 0 "$bedplate" vm netboot -q --tree="$work/tree" --secure-boot --cpus=1 --serial="$work/console" \
-	--expect='login: ' --timeout=1200
-grep -aq 'secureboot: Secure boot enabled' "$work/console" || fail "started without Secure Boot"
-grep -aq 'root is connected to NBD server' "$work/console" || fail "root is not that of the network"
-[ "$(sha256sum "$work"/tree/images/*.img)" = "$before" ] || fail "the image has changed"
+[ "$(sha256sum "$tree"/images/*.img)" = "$before" ] || fail "an image has changed"
