@@ -8,7 +8,7 @@
 #include "cli/netroot-options.h"
 
 struct options {
-	const char *tree, *label, *append, *server;
+	const char *tree, *label, *append, *server, *transport;
 	bool verify, json;
 };
 
@@ -21,8 +21,11 @@ static const struct cli_opt opts[] = {
 	{'a', "append", "ARGS", "more kernel parameters for this entry", OPT_STRING,
 		offsetof(struct options, append)},
 	{'s', "server", "ADDRESS",
-		"the NBD server (default: the one the client boots from, which PXELINUX cannot fill in)",
+		"the server (default: the one the client boots from, which PXELINUX cannot fill in)",
 		OPT_STRING, offsetof(struct options, server)},
+	{0, "transport", "HOW",
+		"nbd: read what is used; http: fetch the whole image (default: nbd)", OPT_STRING,
+		offsetof(struct options, transport)},
 	{0, "verify", NULL, "read all of an image that is there already", OPT_FLAG,
 		offsetof(struct options, verify)},
 	{0, "json", NULL, "print what was done as JSON", OPT_FLAG, offsetof(struct options, json)},
@@ -30,13 +33,13 @@ static const struct cli_opt opts[] = {
 
 static void print_json(const struct netroot_added *a)
 {
-	json_print(json_pack("{s:o,s:s,s:o,s:b,s:b,s:b,s:b,s:b,s:I,s:I,s:I,s:I}", "label",
+	json_print(json_pack("{s:o,s:s,s:o,s:b,s:b,s:b,s:b,s:b,s:s,s:I,s:I,s:I,s:I}", "label",
 		json_text(a->label), "image", a->id, "replaced", json_text(a->replaced),
 		"new_image", a->new_image, "changed", a->changed, "default", a->is_default, "uefi",
-		a->has_uefi, "bios", a->has_bios, "image_bytes", (json_int_t)a->image_bytes,
-		"kernel_bytes", (json_int_t)a->kernel_bytes, "initramfs_bytes",
-		(json_int_t)a->initramfs_bytes, "client_memory_bytes",
-		(json_int_t)a->memory_bytes));
+		a->has_uefi, "bios", a->has_bios, "transport", a->http ? "http" : "nbd",
+		"image_bytes", (json_int_t)a->image_bytes, "kernel_bytes",
+		(json_int_t)a->kernel_bytes, "initramfs_bytes", (json_int_t)a->initramfs_bytes,
+		"client_memory_bytes", (json_int_t)a->memory_bytes));
 }
 
 static void print_text(const struct netroot_added *a)
@@ -63,9 +66,16 @@ static int run(const void *parsed, char *const args[], struct progress *p, struc
 		.label = o->label,
 		.append = o->append,
 		.server = o->server,
+		.transport = o->transport,
 		.verify = o->verify};
 	auto_with(netroot_added_fini) struct netroot_added added = {0};
-	int r = netroot_add(&spec, &added, p, e);
+	int r;
+
+	if (o->transport && !str_eq(o->transport, "nbd") && !str_eq(o->transport, "http")) {
+		err_set(e, EINVAL, "bad value '%s' of '--transport': nbd or http", o->transport);
+		return CLI_WRONG_USE;
+	}
+	r = netroot_add(&spec, &added, p, e);
 
 	if (r < 0)
 		return r;

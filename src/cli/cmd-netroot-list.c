@@ -22,14 +22,15 @@ static json_t *json_entry(const struct netroot_db *db, const struct netroot_entr
 {
 	const struct netroot_image *img = netroot_db_image(db, en->image);
 
-	return json_pack("{s:o,s:s,s:o,s:b,s:b,s:o,s:o,s:o,s:I,s:I,s:I,s:I}", "label",
+	return json_pack("{s:o,s:s,s:o,s:b,s:b,s:o,s:o,s:o,s:s,s:I,s:I,s:I,s:I}", "label",
 		json_text(en->label), "image", en->image, "title", json_text(img->title), "default",
 		str_eq(db->default_label, en->label), "bedplate", img->ours, "kernel",
 		json_text(img->release), "append", json_text(en->append), "server",
-		json_text(en->server), "image_bytes", (json_int_t)img->image.size_bytes,
-		"kernel_bytes", (json_int_t)img->kernel.size_bytes, "initramfs_bytes",
+		json_text(en->server), "transport", en->http ? "http" : "nbd", "image_bytes",
+		(json_int_t)img->image.size_bytes, "kernel_bytes",
+		(json_int_t)img->kernel.size_bytes, "initramfs_bytes",
 		(json_int_t)img->initramfs.size_bytes, "client_memory_bytes",
-		(json_int_t)netroot_client_memory(img));
+		(json_int_t)netroot_client_memory(img, en->http));
 }
 
 static void print_json(const struct netroot_db *db)
@@ -61,8 +62,8 @@ static void print_text(const struct netroot_db *db)
 		autofree char *size = str_bytes(img->image.size_bytes);
 		autofree char *title = str_printable(img->title);
 
-		printf("%c %s  %s  %s  %s\n", str_eq(db->default_label, en->label) ? '*' : ' ',
-			en->label, en->image, size, title);
+		printf("%c %s  %s  %s%s  %s\n", str_eq(db->default_label, en->label) ? '*' : ' ',
+			en->label, en->image, size, en->http ? " over http" : "", title);
 	}
 	for (size_t i = 0; i < db->host_count; i++) {
 		const struct netroot_host *h = &db->hosts[i];

@@ -32,7 +32,7 @@ static const struct cli_opt opts[] = {
 		offsetof(struct options, debug)},
 	{'a', "append", "ARGS", "more kernel parameters", OPT_STRING,
 		offsetof(struct options, append)},
-	{0, "server", "ADDRESS", "NBD servers that run already (default: one is started)",
+	{0, "server", "ADDRESS", "servers that run already (default: one for NBD is started)",
 		OPT_STRING, offsetof(struct options, server)},
 	VM_SIZE_OPTIONS(struct options),
 	{0, "disk", "FILE", "a disk, writable; may be repeated", OPT_LIST,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <string.h>
 #include <sys/statvfs.h>
 
@@ -222,28 +223,44 @@ static int provide_entry(
 	out->changed |= netroot_set_text(&en->image, a->id);
 	out->changed |= netroot_set_text(&en->append, a->spec->append);
 	out->changed |= netroot_set_optional(&en->server, a->spec->server);
+	bool http = a->spec->transport ? str_eq(a->spec->transport, "http") : en->http;
+	out->changed |= http != en->http;
+	out->http = en->http = http;
 	if (!db->default_label)
 		db->default_label = xstrdup(label);
 	out->is_default = str_eq(db->default_label, label);
 	return 0;
 }
 
+/* dracut takes a file for the root itself unless it is a squashfs. */
+static int check_http(const struct adding *a, struct err *e)
+{
+	if (!netroot_image_is_own(netroot_db_image(&a->n->db, a->id)))
+		return err_set(e, ENOTSUP,
+			"'%s' cannot be fetched over HTTP: only images that bedplate has built with "
+			"dm-verity can",
+			a->in->path);
+	return initramfs_judge_http(&a->in->initramfs_info, e) < 0
+		? err_wrap(e, -ENOTSUP, "'%s'", a->in->path)
+		: 0;
+}
+
 /* Of all entries of the image, as it may have another form than before. */
-static int check_servers(const struct adding *a, struct err *e)
+static int check_entries(const struct adding *a, struct err *e)
 {
 	const struct netroot_db *db = &a->n->db;
-	bool own = netroot_image_is_own(netroot_db_image(db, a->id));
+	int r = 0;
 
-	for (size_t i = 0; !own && i < db->entry_count; i++) {
+	for (size_t i = 0; r == 0 && i < db->entry_count; i++) {
 		const struct netroot_entry *en = &db->entries[i];
 
-		if (str_eq(en->image, a->id) && en->server && !netroot_server_is_plain(en->server))
-			return err_set(e, EINVAL,
-				"'%s' boots by dracut's own modules, which take one server without "
-				"a port, and not '%s'",
-				en->label, en->server);
+		if (!str_eq(en->image, a->id))
+			continue;
+		r = netroot_entry_check_server(db, en, e);
+		if (r == 0 && en->http)
+			r = check_http(a, e);
 	}
-	return 0;
+	return r;
 }
 
 static void report(const struct adding *a, const char *label, struct netroot_added *out)
@@ -256,7 +273,7 @@ static void report(const struct adding *a, const char *label, struct netroot_add
 	out->image_bytes = img->image.size_bytes;
 	out->kernel_bytes = img->kernel.size_bytes;
 	out->initramfs_bytes = img->initramfs.size_bytes;
-	out->memory_bytes = netroot_client_memory(img);
+	out->memory_bytes = netroot_client_memory(img, out->http);
 	out->has_uefi = loaders_has(db, "grubx64.efi");
 	out->has_bios = loaders_has(db, "pxelinux.0");
 }
@@ -270,7 +287,7 @@ static int change(struct adding *a, const char *label, struct netroot_added *out
 	if (r == 0)
 		r = provide_entry(a, label, out, e);
 	if (r == 0)
-		r = check_servers(a, e);
+		r = check_entries(a, e);
 	if (r == 0)
 		r = netroot_lines_check(&a->n->db, e);
 	if (r == 0)

@@ -59,6 +59,14 @@ static unsigned needs_of(const struct check *c, const struct netroot_image *img)
 		NEEDS(has_overlay ? MODULE_OVERLAY : MODULE_SNAPSHOT);
 }
 
+static bool is_fetched(const struct netroot_db *db, const struct netroot_image *img)
+{
+	for (size_t i = 0; i < db->entry_count; i++)
+		if (db->entries[i].http && str_eq(db->entries[i].image, img->id))
+			return true;
+	return false;
+}
+
 /* They may be whole and yet not belong together, when somebody has put in another kernel. */
 static int check_boot(struct check *c, const struct netroot_image *img, struct err *e)
 {
@@ -84,6 +92,8 @@ static int check_boot(struct check *c, const struct netroot_image *img, struct e
 	if (r == 0)
 		r = initramfs_judge(
 			&info, needs_of(c, img), release ? release : img->release, &why);
+	if (r == 0 && is_fetched(&c->n->db, img))
+		r = initramfs_judge_http(&info, &why);
 	if (r < 0)
 		found(c, initramfs_path, why.msg);
 	return 0;

@@ -31,9 +31,9 @@ static json_t *format_image(const struct netroot_image *img)
 
 static json_t *format_entry(const struct netroot_entry *en)
 {
-	return json_pack("{s:o,s:o,s:o,s:o,s:o}", "label", json_text(en->label), "image",
+	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:b}", "label", json_text(en->label), "image",
 		json_text(en->image), "previous", json_text(en->previous), "append",
-		json_text(en->append), "server", json_text(en->server));
+		json_text(en->append), "server", json_text(en->server), "http", en->http);
 }
 
 static json_t *format_host(const struct netroot_host *h)
@@ -192,11 +192,12 @@ static int parse_entry(json_t *j, struct netroot_db *db, struct err *e)
 	struct netroot_entry *en = netroot_db_add_entry(db);
 	const char *label = "", *image = "";
 	json_t *append = NULL, *server = NULL, *previous = NULL;
+	int http = 0;
 
 	/* What is looked for below must be comparable. */
 	en->label = xstrdup("");
-	int r = UNPACK(j, "an entry", e, "{s:s,s:s,s?o,s:o,s:o}", "label", &label, "image", &image,
-		"previous", &previous, "append", &append, "server", &server);
+	int r = UNPACK(j, "an entry", e, "{s:s,s:s,s?o,s:o,s:o,s?b}", "label", &label, "image",
+		&image, "previous", &previous, "append", &append, "server", &server, "http", &http);
 	if (r < 0)
 		return r;
 	if (netroot_label_check(label, NULL) < 0 || netroot_db_entry(db, label))
@@ -206,6 +207,7 @@ static int parse_entry(json_t *j, struct netroot_db *db, struct err *e)
 	free(en->label);
 	en->label = xstrdup(label);
 	en->image = xstrdup(image);
+	en->http = http;
 	r = parse_params(append, "append", &en->append, e);
 	if (r == 0 && previous)
 		r = parse_text(previous, "previous", NETROOT_ID_DIGITS, true, &en->previous, e);
@@ -215,6 +217,8 @@ static int parse_entry(json_t *j, struct netroot_db *db, struct err *e)
 		r = parse_text(server, "server", 255, true, &en->server, e);
 	if (r == 0 && en->server && netroot_server_check(en->server, NULL) < 0)
 		r = bad("server", e);
+	if (r == 0 && en->http && !netroot_image_is_own(netroot_db_image(db, en->image)))
+		r = bad("http", e);
 	return r;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "netroot/db.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "base/str.h"
@@ -105,6 +106,29 @@ void netroot_db_drop_host(struct netroot_db *db, struct netroot_host *h)
 bool netroot_image_is_own(const struct netroot_image *img)
 {
 	return str_starts(img->root, NETROOT_VERITY);
+}
+
+bool netroot_entry_is_own(const struct netroot_db *db, const struct netroot_entry *en)
+{
+	const struct netroot_image *img = netroot_db_image(db, en->image);
+
+	return !en->http && img && netroot_image_is_own(img);
+}
+
+int netroot_entry_check_server(
+	const struct netroot_db *db, const struct netroot_entry *en, struct err *e)
+{
+	if (!en->server || netroot_entry_is_own(db, en))
+		return 0;
+	if (en->http && strchr(en->server, ','))
+		return err_set(e, EINVAL,
+			"'%s' is fetched over HTTP from one server, and not from '%s'", en->label,
+			en->server);
+	if (en->http || netroot_server_is_plain(en->server))
+		return 0;
+	return err_set(e, EINVAL,
+		"'%s' boots by dracut's own modules, which take one server without a port, and not '%s'",
+		en->label, en->server);
 }
 
 struct netroot_image *netroot_db_image(const struct netroot_db *db, const char *id)

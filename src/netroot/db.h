@@ -55,6 +55,7 @@ struct netroot_entry {
 	char *previous;      /* id of the image before, which clients may still read, or NULL */
 	char *append;        /* "" for none */
 	char *server;        /* NULL: the one that the client learned from DHCP */
+	bool http; /* the whole image is fetched into memory; false: NBD, block by block */
 };
 
 struct netroot_host {
@@ -93,8 +94,14 @@ char *netroot_db_format(const struct netroot_db *db) MUST_CHECK;
 int netroot_db_parse(const char *text, size_t len, struct netroot_db *out, struct err *e)
 	MUST_CHECK;
 
-/* It is booted by the module of dracut that comes with bedplate. */
+/* It can be booted by the module of dracut that comes with bedplate. */
 bool netroot_image_is_own(const struct netroot_image *img);
+/* It is: the module takes any server, and the one of DHCP when the boot loader cannot tell. */
+bool netroot_entry_is_own(const struct netroot_db *db, const struct netroot_entry *en);
+
+/* -EINVAL: its servers are none that it can take. */
+int netroot_entry_check_server(
+	const struct netroot_db *db, const struct netroot_entry *en, struct err *e) MUST_CHECK;
 
 /* NULL when there is none. */
 struct netroot_image *netroot_db_image(const struct netroot_db *db, const char *id);

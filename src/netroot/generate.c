@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/xalloc.h"
+#include "media/media-tree.h"
 #include "media/menu.h"
 #include "sys/kernel-line.h"
 
@@ -79,11 +80,14 @@ static bool sets_address(const char *params)
 	return cmd_line_value(&words, "ip") != NULL;
 }
 
-static void add_root(struct strbuf *out, const struct netroot_image *img, const char *server)
+static void add_root(
+	struct strbuf *out, const struct netroot_image *img, bool http, const char *server)
 {
 	const char *blank = out->len > 0 ? " " : "";
 
-	if (netroot_image_is_own(img))
+	if (http)
+		strbuf_printf(out, "%sroot=live:http://%s/images/%s.img", blank, server, img->id);
+	else if (netroot_image_is_own(img))
 		strbuf_printf(out,
 			"%sbedplate.netroot=nbd:%s:%s.img bedplate.roothash=%s bedplate.verity=%s",
 			blank, server, img->id, img->root_hash, img->root + strlen(NETROOT_VERITY));
@@ -107,12 +111,12 @@ char *netroot_boot_line(const struct netroot_db *db, const struct netroot_entry 
 	if (host)
 		add_words(&own, host->append);
 	add_words(&out, img->params);
-	add_root(&out, img, server);
+	add_root(&out, img, en->http, server);
 	if (!sets_address(img->params) && !(own.data && sets_address(own.data)))
 		add_words(&out, "ip=dhcp");
 	add_words(&out, "rd.neednet=1");
-	add_words(&out, img->live_params);
-	if (!netroot_image_is_own(img))
+	add_words(&out, en->http ? LIVE_PARAMS : img->live_params);
+	if (!netroot_entry_is_own(db, en))
 		add_words(&out, DISK_PARAMS);
 	if (own.data)
 		add_words(&out, own.data);
@@ -184,7 +188,7 @@ char *generate_nbd_conf(const struct netroot_db *db, const char *real)
  */
 static bool pxelinux_can(const struct netroot_db *db, const struct netroot_entry *en)
 {
-	return en->server || netroot_image_is_own(netroot_db_image(db, en->image));
+	return en->server || netroot_entry_is_own(db, en);
 }
 
 char *generate_pxelinux(const struct netroot_db *db, const struct netroot_host *host)

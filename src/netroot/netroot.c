@@ -277,11 +277,11 @@ int netroot_drop_files(struct netroot *n, const char *id, struct err *e)
 	return drop_paths(n, &paths, e);
 }
 
-uint64_t netroot_client_memory(const struct netroot_image *img)
+uint64_t netroot_client_memory(const struct netroot_image *img, bool http)
 {
 	/* The packed initramfs is in memory until all of it is unpacked. */
 	uint64_t bytes = img->kernel.size_bytes + img->initramfs.size_bytes + img->unpacked_bytes +
-		SYSTEM_BYTES;
+		(http ? img->image.size_bytes : 0) + SYSTEM_BYTES;
 
 	return (bytes + 64 * MIB - 1) / (64 * MIB) * (64 * MIB);
 }

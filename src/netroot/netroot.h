@@ -60,22 +60,23 @@ void netroot_image_paths(const char *id, struct strv *out);
 /* These files; what is not there is fine.  It goes on after an error, and returns the first one. */
 int netroot_drop_files(struct netroot *n, const char *id, struct err *e) MUST_CHECK;
 
-/* Bytes of memory that a client should have, by what it unpacks while it starts. */
-uint64_t netroot_client_memory(const struct netroot_image *img);
+/* Bytes of memory that a client should have, by what it unpacks and fetches while it starts. */
+uint64_t netroot_client_memory(const struct netroot_image *img, bool http);
 
 struct netroot_add_spec {
 	const char *tree, *image;
-	const char *label;  /* NULL: of the image */
-	const char *append; /* NULL: as it is, or none */
-	const char *server; /* the same; "": none any more */
-	bool verify;        /* of an image that is there already, read all bytes */
+	const char *label;     /* NULL: of the image */
+	const char *append;    /* NULL: as it is, or none */
+	const char *server;    /* the same; "": none any more */
+	const char *transport; /* "nbd" or "http"; NULL: as it is, or nbd */
+	bool verify;           /* of an image that is there already, read all bytes */
 };
 
 struct netroot_added {
 	char *label, *id;
 	char *replaced; /* id of the image that the label had before, or NULL */
 	bool new_image, changed, is_default;
-	bool has_uefi, has_bios;
+	bool has_uefi, has_bios, http;
 	uint64_t image_bytes, kernel_bytes, initramfs_bytes, memory_bytes;
 };
 

@@ -15,6 +15,7 @@
 #define RELEASE_MAX   64
 #define RELEASES_MAX  16
 #define BZIMAGE_MAGIC "HdrS"
+#define LACKS_LIVE    "dracut's module 'dmsquash-live' (package dracut-live)"
 
 static const char *const module_names[MODULE_COUNT] = {
 	[MODULE_NBD] = "nbd",
@@ -134,6 +135,8 @@ static void visit(void *ctx, const char *path, uint64_t size UNUSED, const char 
 	x->nbd_hook |= str_ends(path, "parse-nbdroot.sh");
 	/* With their folder: etc/NetworkManager is there without the program, too. */
 	x->nbd_client |= is_program(path, "nbd-client");
+	x->livenet |= str_ends(path, "parse-livenet.sh");
+	x->curl |= is_program(path, "curl");
 	x->own |= is_component(path, "lib/bedplate/nbd-root");
 	x->network |= is_program(path, "ifup") || is_program(path, "NetworkManager") ||
 		is_component(path, "lib/systemd/systemd-networkd");
@@ -278,6 +281,24 @@ static void lacks(struct strbuf *list, bool there, const char *what)
 		strbuf_printf(list, "%s%s", list->len > 0 ? "; " : "", what);
 }
 
+static int missing(const struct strbuf *list, struct err *e)
+{
+	return err_set(e, ENOTSUP,
+		"its initramfs cannot boot over the network, it lacks: %s.  Install these and make the "
+		"initramfs anew",
+		list->data);
+}
+
+int initramfs_judge_http(const struct initramfs_info *x, struct err *e)
+{
+	autostrbuf list = {0};
+
+	lacks(&list, x->live, LACKS_LIVE);
+	lacks(&list, x->livenet && x->curl,
+		"dracut's module 'livenet' (packages dracut-live, dracut-network and curl)");
+	return list.len > 0 ? missing(&list, e) : 0;
+}
+
 int initramfs_judge(
 	const struct initramfs_info *x, unsigned needs, const char *release, struct err *e)
 {
@@ -286,8 +307,7 @@ int initramfs_judge(
 	if (!x->dracut)
 		return err_set(
 			e, ENOTSUP, "its initramfs was not made by dracut, which netroot needs");
-	lacks(&list, x->live || !(needs & NEEDS_LIVE),
-		"dracut's module 'dmsquash-live' (package dracut-live)");
+	lacks(&list, x->live || !(needs & NEEDS_LIVE), LACKS_LIVE);
 	lacks(&list, (x->nbd_hook && x->nbd_client) || !(needs & NEEDS_LIVE),
 		"dracut's module 'nbd' (packages dracut-network, and nbd-client or nbd)");
 	lacks(&list, x->network,
@@ -303,10 +323,7 @@ int initramfs_judge(
 			lacks(&list, x->modules[i], text);
 	}
 	if (list.len > 0)
-		return err_set(e, ENOTSUP,
-			"its initramfs cannot boot over the network, it lacks: %s.  Install these and "
-			"make the initramfs anew",
-			list.data);
+		return missing(&list, e);
 	if (release && x->releases.count > 0 && !strv_has(&x->releases, release))
 		return err_set(e, EBADMSG, "the initramfs is for kernel '%s', not for '%s'",
 			x->releases.items[0], release);

@@ -38,6 +38,7 @@ struct initramfs_info {
 	unsigned dracut_version;   /* 0: not known */
 	bool live;                 /* its module dmsquash-live */
 	bool nbd_hook, nbd_client; /* its module nbd, and the program */
+	bool livenet, curl;        /* its module livenet, and the program */
 	bool own;                  /* what bedplate's module needs for netroot */
 	bool network;              /* something that sets up an address */
 	bool network_driver;       /* of any card; built into the kernel counts */
@@ -58,6 +59,9 @@ int initramfs_look(struct source *s, struct initramfs_info *out, struct err *e) 
  */
 int initramfs_judge(const struct initramfs_info *x, unsigned needs, const char *release,
 	struct err *e) MUST_CHECK;
+
+/* -ENOTSUP: it cannot fetch the whole image over HTTP. */
+int initramfs_judge_http(const struct initramfs_info *x, struct err *e) MUST_CHECK;
 
 /* The release of an x86 kernel, or NULL.  The caller frees it. */
 char *kernel_release(struct source *kernel) MUST_CHECK;

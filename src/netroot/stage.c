@@ -60,7 +60,8 @@ int netroot_stage_look(const char *tree, const char *label, const char *host,
 	if (r < 0)
 		return r;
 	out->images = xasprintf("%s/images", n->real);
-	out->own = netroot_image_is_own(netroot_db_image(&n->db, en->image));
+	out->own = netroot_entry_is_own(&n->db, en);
+	out->http = en->http;
 	out->has_pxelinux = loaders_has(&n->db, "pxelinux.0");
 	out->has_grub = loaders_has(&n->db, "grubx64.efi");
 	return 0;
@@ -137,14 +138,11 @@ int netroot_stage(const struct netroot_stage_spec *spec, struct err *e)
 		r = find_choice(n, spec->label, spec->host, host, &en, e);
 	if (r < 0)
 		return r;
-	if (!netroot_server_is_plain(spec->server) &&
-		!netroot_image_is_own(netroot_db_image(&n->db, en->image)))
-		return err_set(e, EINVAL,
-			"'%s' boots by dracut's own modules, which take one server without a port",
-			en->label);
 	autofree char *label = xstrdup(en->label);
 	change(&n->db, spec, label, host);
-	r = netroot_lines_check(&n->db, e);
+	r = netroot_entry_check_server(&n->db, en, e);
+	if (r == 0)
+		r = netroot_lines_check(&n->db, e);
 	if (r < 0 || !spec->folder)
 		return r;
 	r = write_generated(n, spec->folder, e);

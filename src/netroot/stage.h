@@ -23,7 +23,8 @@ struct netroot_stage_spec {
 struct netroot_staged {
 	char *images;                     /* the folder that the NBD server offers */
 	char host[NETROOT_HOST_ID_BYTES]; /* MAC address or UUID, or "" */
-	bool own; /* what is booted takes any server, see netroot_server_is_plain() */
+	bool own;  /* what is booted takes any server, see netroot_server_is_plain() */
+	bool http; /* it fetches the whole image */
 	bool has_pxelinux;
 	bool has_grub;
 };

@@ -60,6 +60,10 @@ static int choose_server(struct netboot *n, struct err *e)
 		n->server = xstrdup(n->spec->server);
 		return 0;
 	}
+	if (n->staged.http)
+		return err_set(e, EINVAL,
+			"the image is fetched over HTTP: --server=ADDRESS[:PORT] of a server that "
+			"has it as /images/ID.img is needed");
 	int r = servers_check_port(LOOPBACK, port, SOCK_STREAM, &n->port, e);
 	if (r < 0)
 		return r;

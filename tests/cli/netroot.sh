@@ -520,6 +520,45 @@ mv d.verity.json d.manifest.json
 expect 1 "$bedplate" netroot add --tree=bare d.squashfs.img --label d --server 10.0.0.1,10.0.0.2:10810
 one_line "'d' boots by dracut's own modules, which take one server without a port"
 rm -r bare form own
+
+# --- the whole image over HTTP ---
+refuse "'OLD.iso' cannot be fetched over HTTP" add --tree=t OLD.iso --transport=http
+expect 1 "$bedplate" netroot add --tree=whole d.squashfs.img --transport=http
+one_line "'d.squashfs.img': its initramfs cannot boot over the network, it lacks: dracut's module 'livenet'"
+gone whole
+mkdir i/usr/bin
+: >i/usr/bin/curl
+: >i/usr/lib/dracut/hooks/cmdline/29-parse-livenet.sh
+(cd i && find . | sort | cpio -o -H newc --quiet) >tree/boot/initrd.img-6.1.0-1
+live d 5.0
+jq '.verity = {root_hash: .rootfs.sha256, data_size: 4096, hash_offset: 4096, salt: "", fec_offset: 0,
+	fec_roots: 0}' d.manifest.json >d.verity.json
+mv d.verity.json d.manifest.json
+expect 2 "$bedplate" netroot add --tree=whole d.squashfs.img --transport=tftp
+expect 0 "$bedplate" netroot add --tree=whole d.squashfs.img --label d --json
+jq -e '.transport == "nbd"' "$work/out" >"$work/verdict"
+less=$(jq .client_memory_bytes "$work/out")
+expect 0 "$bedplate" netroot add --tree=whole d.squashfs.img --label d --transport=http --json
+jq -e --argjson less "$less" '.transport == "http" and .client_memory_bytes >= $less' "$work/out" >"$work/verdict"
+id=$(jq -r .image "$work/out")
+line="quiet a=\"b c\" root=live:http://\${next-server}/images/$id.img ip=dhcp rd.neednet=1 rd.live.image"
+has whole/tftp/ipxe/default.ipxe "kernel ../$id/vmlinuz initrd=initrd.img $line"
+has whole/tftp/grub/grub.cfg " root=live:http://\${net_default_server}/images/$id.img ip=dhcp"
+has whole/tftp/pxelinux.cfg/default "# d: needs 'netroot add --server'"
+expect 0 "$bedplate" netroot list --tree=whole
+has "$work/out" " over http  "
+expect 1 "$bedplate" netroot add --tree=whole d.squashfs.img --label d --server 10.0.0.1,10.0.0.2
+one_line "'d' is fetched over HTTP from one server, and not from '10.0.0.1,10.0.0.2'"
+expect 0 "$bedplate" netroot add --tree=whole d.squashfs.img --label d --server 10.0.0.1:8080
+has whole/tftp/pxelinux.cfg/default "root=live:http://10.0.0.1:8080/images/$id.img"
+expect 0 "$bedplate" netroot check --tree=whole
+expect 1 "$bedplate" vm netboot --tree=whole --dry-run
+one_line "the image is fetched over HTTP: --server=ADDRESS[:PORT]"
+expect 0 "$bedplate" vm netboot --tree=whole --dry-run --server=10.0.2.2:8080
+expect 0 "$bedplate" netroot add --tree=whole d.squashfs.img --label d --transport=nbd
+has whole/tftp/pxelinux.cfg/default "bedplate.netroot=nbd:10.0.0.1:8080:$id.img"
+rm -r whole
+
 exec 9<t
 flock -x 9
 refuse "another command works on this tree" default --tree=t OLD

@@ -78,6 +78,9 @@ static void each_wrong_field_is_refused(void **state)
 		{"\"entries\":[" ENTRY_TEXT, "\"entries\":[" ENTRY_TEXT "," ENTRY_TEXT},
 		{"[fe80::1]", "fe80::1"},
 		{"[fe80::1]", "a b"},
+		{"\"label\":\"L\",\"server\"", "\"label\":\"L\",\"http\":1,\"server\""},
+		/* dracut would take an ISO for the root itself. */
+		{"\"label\":\"L\",\"server\"", "\"label\":\"L\",\"http\":true,\"server\""},
 		{"52:54:00:aa:bb:cc", "../../x"},
 		{"52:54:00:aa:bb:cc", "52:54:00:AA:BB:CC"},
 		{"\"hostname\":\"n1\"", "\"hostname\":\"n 1\""},
