@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Machines without a disk, and a tree with two images. One boots what is set for its MAC address over PXE and NBD,
 # outlives its server, and goes down in order; meanwhile another, known by its UUID, boots the same with UEFI and
-# Secure Boot; a third one, that the tree does not know, gets the default.
+# Secure Boot; a third one, that the tree does not know, gets the default.  Then an ISO of somebody else over NBD
+# by dracut's own modules, and an image of ours that is fetched whole, whose server may go.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 requires_root
@@ -102,3 +103,29 @@ grep -aq 'Power down' "$work/console" || fail "no orderly end: $(tail -n 40 "$wo
 	fail "errors, see above"
 
 [ "$(sha256sum "$tree"/images/*.img)" = "$before" ] || fail "an image has changed"
+nbd_kill
+
+# An ISO as others make it: dracut's own modules.
+mkdir -p "$work/iso/LiveOS" "$work/iso/images/pxeboot"
+cp "$image" "$work/iso/LiveOS/squashfs.img"
+cp "$tree/tftp/$first/vmlinuz" "$tree/tftp/$first/initrd.img" "$work/iso/images/pxeboot"
+xorriso -as mkisofs -quiet -r -V FOREIGN -o "$work/foreign.iso" "$work/iso" 2>/dev/null
+expect 0 "$bedplate" netroot add --tree="$work/foreign" --append="norandmaps module_blacklist=sha256_ssse3" \
+	"$work/foreign.iso"
+expect 0 "$bedplate" vm netboot -q --tree="$work/foreign" --cpus=1 --serial="$work/console" --expect='login: ' \
+	--timeout=1200
+grep -aq 'Command line: .* root=live:CDLABEL=FOREIGN netroot=nbd:10.0.2.2:' "$work/console" ||
+	fail "not by dracut's modules: $(grep -a 'Command line' "$work/console")"
+
+serve "$tree"
+expect 0 "$bedplate" netroot add --tree="$tree" --label=first --transport=http --server="${server_url#http://}" "$image"
+vm_start --tree="$tree" --server="${server_url#http://}"
+vm_login
+vm_all_up
+kill "$server_pid"
+wait "$server_pid" || :
+server_pid=
+vm 'cat /proc/cmdline; echo 3 >/proc/sys/vm/drop_caches; cat /usr/bin/* | sha256sum'
+grep -q "root=live:$server_url/images/$first.img" "$work/said" || fail "not fetched: $(cat "$work/said")"
+vm_type 'poweroff\n'
+vm_end
