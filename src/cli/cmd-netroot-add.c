@@ -76,7 +76,6 @@ static int run(const void *parsed, char *const args[], struct progress *p, struc
 		return CLI_WRONG_USE;
 	}
 	r = netroot_add(&spec, &added, p, e);
-
 	if (r < 0)
 		return r;
 	if (!added.has_uefi)
